@@ -1,0 +1,22 @@
+// The vitest reporter that ends a run with the plain line `N passed, N failed`.
+
+import type { Reporter, SerializedError, TestModule } from 'vitest/node'
+
+/** Counts tests, and counts as failed whatever failed outside a test, so that no red run says "0 failed". */
+export default class CountReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
+    let passed = 0
+    let failed = unhandledErrors.length
+    for (const module of modules) {
+      const results = [...module.children.allTests()].map((test) => test.result().state)
+      passed += results.filter((state) => state === 'passed').length
+      const failedTests = results.filter((state) => state === 'failed').length
+      // A file or a suite that could not be loaded has failed without any failed test.
+      failed += failedTests || (module.state() === 'failed' ? 1 : 0)
+    }
+    process.once('exit', (code) => {
+      // A run that failed before any test did, in a global setup say, has one failure: itself.
+      process.stdout.write(`${passed} passed, ${failed || (code ? 1 : 0)} failed\n`)
+    })
+  }
+}

@@ -1,0 +1,38 @@
+// How the tests run: `unit` in parallel and without servers, `live` one file at a time on real ones.
+
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import CountReporter from './test/support/count-reporter.ts'
+import { luaText } from './test/support/lua-text.ts'
+
+const config: ViteUserConfig = defineConfig({
+  plugins: [luaText],
+  test: {
+    reporters: ['default', new CountReporter()],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: [
+            'test/{core,contract,middleware,telemetry,types}/**/*.test.ts',
+            'test/*.test.ts',
+          ],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'live',
+          include: ['test/{live,faults,support}/**/*.test.ts'],
+          globalSetup: 'test/support/global-servers.ts',
+          // Two files that stall the same Redis would fail each other.
+          fileParallelism: false,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+    ],
+  },
+})
+
+export default config
