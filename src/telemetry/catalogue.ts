@@ -1,0 +1,313 @@
+// Everything that can happen and what it may tell: every span, metric and attribute name lives here.
+
+/** The prefix of every metric and attribute of this library. */
+export const NAMESPACE = 'holdfast'
+
+/** Which metric attribute values a fact may take, and whether metrics carry it too or spans alone. */
+export interface FactRow {
+  readonly attribute: string
+  /** True when metrics carry the fact as well; false for facts of unbounded variety. */
+  readonly metric: boolean
+}
+
+/** How an operation is told: its facts, its span, its histogram. */
+export interface OperationRow<F> {
+  readonly brief: string
+  /** False for background work that must not fill a trace. */
+  readonly span: boolean
+  /** The histogram that records how long it took, in seconds. */
+  readonly duration?: MetricName
+  /** The outcome of an operation that ended without an error and noted none itself. */
+  readonly success?: string
+  readonly facts: { readonly [K in keyof Required<F>]: FactRow }
+}
+
+/** How a metric is made. */
+export interface MetricRow {
+  readonly kind: 'histogram' | 'counter' | 'level'
+  readonly unit: string
+  readonly brief: string
+  /** Explicit bucket boundaries of a histogram. */
+  readonly buckets?: readonly number[]
+}
+
+interface Named {
+  name: string
+  outcome: string
+}
+
+interface LockFacts extends Named {
+  mode: string
+}
+
+/** What each operation may tell, by operation. */
+export interface Facts {
+  'lock.acquire': LockFacts & {
+    ttl: number
+    timeout: number
+    contended: boolean
+    attempts: number
+    fencingToken: string
+    owner: string
+  }
+  'lock.wait': LockFacts & { position: number; waiters: number; wakeup: string }
+  'lock.run': LockFacts & { releaseReason: string }
+  'lock.renew': { name: string }
+  'semaphore.acquire': Named & {
+    permits: number
+    ttl: number
+    timeout: number
+    contended: boolean
+    attempts: number
+  }
+  'semaphore.wait': Named & { position: number; waiters: number; wakeup: string }
+  'idempotency.execute': Named & { replayed: boolean; recovered: boolean }
+  scope: { kind: string; outcome: string }
+  'http.guard': { guard: string; outcome: string }
+}
+
+/** The name of an operation of the catalogue. */
+export type Operation = keyof Facts
+
+const label = (attribute: string): FactRow => ({ attribute, metric: true })
+const detail = (attribute: string): FactRow => ({ attribute, metric: false })
+
+const own = (name: string): string => `${NAMESPACE}.${name}`
+const outcome: FactRow = label(own('outcome'))
+
+const lockFacts = { name: label(own('lock.name')), mode: label(own('lock.mode')), outcome }
+const semaphoreFacts = { name: label(own('semaphore.name')), outcome }
+
+const waitFacts = (kind: string) => ({
+  position: detail(own(`${kind}.position`)),
+  waiters: detail(own(`${kind}.waiters`)),
+  wakeup: detail(own(`${kind}.wakeup`)),
+})
+const acquireFacts = (kind: string) => ({
+  ttl: detail(own(`${kind}.lease.duration`)),
+  timeout: detail(own(`${kind}.wait.limit`)),
+  contended: detail(own(`${kind}.contended`)),
+  attempts: detail(own(`${kind}.attempts`)),
+})
+
+/** Every operation of the library. */
+export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = {
+  'lock.acquire': {
+    brief: 'Take a lock, waiting if need be',
+    span: true,
+    duration: 'lock.acquire.duration',
+    success: 'acquired',
+    facts: {
+      ...lockFacts,
+      ...acquireFacts('lock'),
+      fencingToken: detail(own('lock.fencing_token')),
+      owner: detail(own('lock.owner')),
+    },
+  },
+  'lock.wait': {
+    brief: 'Wait in the queue of a lock for its holder',
+    span: true,
+    success: 'acquired',
+    facts: { ...lockFacts, ...waitFacts('lock') },
+  },
+  'lock.run': {
+    brief: 'Run a function while a lock is held',
+    span: true,
+    success: 'success',
+    facts: { ...lockFacts, releaseReason: detail(own('lock.release.reason')) },
+  },
+  'lock.renew': {
+    brief: 'Renew the lease of a held lock in the background',
+    span: false,
+    duration: 'lock.renew.duration',
+    facts: { name: lockFacts.name },
+  },
+  'semaphore.acquire': {
+    brief: 'Take permits of a semaphore, waiting if need be',
+    span: true,
+    duration: 'semaphore.acquire.duration',
+    success: 'acquired',
+    facts: {
+      ...semaphoreFacts,
+      ...acquireFacts('semaphore'),
+      permits: detail(own('semaphore.permits')),
+    },
+  },
+  'semaphore.wait': {
+    brief: 'Wait in the queue of a semaphore for a permit',
+    span: true,
+    success: 'acquired',
+    facts: { ...semaphoreFacts, ...waitFacts('semaphore') },
+  },
+  'idempotency.execute': {
+    brief: 'Run a function once for a key, or replay its stored outcome',
+    span: true,
+    duration: 'idempotency.execution.duration',
+    success: 'executed',
+    facts: {
+      name: label(own('idempotency.name')),
+      outcome,
+      replayed: detail(own('idempotency.replayed')),
+      recovered: detail(own('idempotency.recovered')),
+    },
+  },
+  scope: {
+    brief: 'The life of a scope or of one of its tasks',
+    span: false,
+    duration: 'scope.duration',
+    success: 'success',
+    facts: { kind: label(own('scope.kind')), outcome },
+  },
+  'http.guard': {
+    brief: 'The time that a guard of a route added before the handler',
+    span: false,
+    duration: 'http.guard.duration',
+    success: 'passed',
+    facts: { guard: label(own('guard.type')), outcome: label(own('guard.outcome')) },
+  },
+}
+
+const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+const STORE_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+const HOLD_SECONDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300]
+const AGE_SECONDS = [1, 10, 60, 300, 1800, 3600, 21_600, 43_200, 86_400]
+const SIZE_BYTES = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576]
+
+const duration = (brief: string, buckets: readonly number[]): MetricRow => ({
+  kind: 'histogram',
+  unit: 's',
+  brief,
+  buckets,
+})
+const level = (unit: string, brief: string): MetricRow => ({ kind: 'level', unit, brief })
+
+/** What a metric that no operation records by itself may carry, by metric. */
+export interface Labels {
+  'lock.hold.duration': { name: string; mode: string; reason: string }
+  'lock.hold.active': { name: string; mode: string }
+  'lock.acquire.pending': { name: string; mode: string }
+  'semaphore.hold.duration': { name: string; reason: string }
+  'semaphore.permit.usage': { name: string }
+  'semaphore.permit.limit': { name: string }
+  'semaphore.acquire.pending': { name: string }
+  'idempotency.execution.active': { name: string }
+  'idempotency.replay.age': { name: string }
+  'idempotency.record.size': { name: string }
+  'scope.active': { kind: string }
+  'http.guard.requests': {
+    guard: string
+    outcome: string
+    method: string
+    route: string | undefined
+    status: number | undefined
+  }
+}
+
+/** The name of a metric that is recorded on its own. */
+export type Gauge = keyof Labels
+
+/** The name of any metric, without the namespace. */
+export type MetricName =
+  | Gauge
+  | 'lock.acquire.duration'
+  | 'lock.renew.duration'
+  | 'semaphore.acquire.duration'
+  | 'idempotency.execution.duration'
+  | 'scope.duration'
+  | 'http.guard.duration'
+
+/** Every metric of the library. */
+export const metricRows: { readonly [M in MetricName]: MetricRow } = {
+  'lock.acquire.duration': duration('How long acquiring a lock took', STORE_SECONDS),
+  'lock.hold.duration': duration('How long a lock was held', HOLD_SECONDS),
+  'lock.renew.duration': duration('How long renewing a lease took', STORE_SECONDS),
+  'lock.hold.active': level('{hold}', 'Locks that this process holds'),
+  'lock.acquire.pending': level('{waiter}', 'Callers of this process that wait for a lock'),
+  'semaphore.acquire.duration': duration('How long acquiring a permit took', STORE_SECONDS),
+  'semaphore.hold.duration': duration('How long a permit was held', HOLD_SECONDS),
+  'semaphore.permit.usage': level('{permit}', 'Permits that this process holds'),
+  'semaphore.permit.limit': level('{permit}', 'Permits that the semaphore has in all'),
+  'semaphore.acquire.pending': level('{waiter}', 'Callers of this process that wait for a permit'),
+  'idempotency.execution.duration': duration('How long an idempotent call took', HTTP_SECONDS),
+  'idempotency.execution.active': level('{execution}', 'Idempotent calls that run now'),
+  'idempotency.replay.age': duration('How old an outcome was when replayed', AGE_SECONDS),
+  'idempotency.record.size': {
+    kind: 'histogram',
+    unit: 'By',
+    brief: 'Size of a stored outcome',
+    buckets: SIZE_BYTES,
+  },
+  'scope.duration': duration('How long a scope or task lived', HTTP_SECONDS),
+  'scope.active': level('{scope}', 'Scopes and tasks that live now'),
+  'http.guard.requests': {
+    kind: 'counter',
+    unit: '{request}',
+    brief: 'Requests that a guard judged',
+  },
+  'http.guard.duration': duration('Time a guard added before the handler', STORE_SECONDS),
+}
+
+const nameAnd = (kind: string, rest: Readonly<Record<string, string>> = {}) => ({
+  name: own(`${kind}.name`),
+  ...rest,
+})
+
+/** The attribute name of each label. */
+export const labelRows: { readonly [G in Gauge]: { readonly [L in keyof Labels[G]]: string } } = {
+  'lock.hold.duration': {
+    name: own('lock.name'),
+    mode: own('lock.mode'),
+    reason: own('release.reason'),
+  },
+  'lock.hold.active': { name: own('lock.name'), mode: own('lock.mode') },
+  'lock.acquire.pending': { name: own('lock.name'), mode: own('lock.mode') },
+  'semaphore.hold.duration': { name: own('semaphore.name'), reason: own('release.reason') },
+  'semaphore.permit.usage': nameAnd('semaphore'),
+  'semaphore.permit.limit': nameAnd('semaphore'),
+  'semaphore.acquire.pending': nameAnd('semaphore'),
+  'idempotency.execution.active': nameAnd('idempotency'),
+  'idempotency.replay.age': nameAnd('idempotency'),
+  'idempotency.record.size': nameAnd('idempotency'),
+  'scope.active': { kind: own('scope.kind') },
+  'http.guard.requests': {
+    guard: own('guard.type'),
+    outcome: own('guard.outcome'),
+    method: 'http.request.method',
+    route: 'http.route',
+    status: 'http.response.status_code',
+  },
+}
+
+/** How an error is told: its low-cardinality type, and the outcome that it means for an operation. */
+export interface FailureRow {
+  /** The value of `error.type`; absent where the ending is no failure of the operation. */
+  readonly type?: string
+  readonly outcome: string
+}
+
+/** What the error codes of this library mean in telemetry; every other error is `error` and its class name. */
+export const failures: Readonly<Record<string, FailureRow>> = {
+  ERR_HOLDFAST_ACQUIRE_TIMEOUT: { type: 'timeout', outcome: 'timeout' },
+  ERR_HOLDFAST_TIMEOUT: { type: 'timeout', outcome: 'timeout' },
+  ERR_HOLDFAST_ABORTED: { outcome: 'cancelled' },
+  ERR_HOLDFAST_CLIENT_DISCONNECTED: { outcome: 'cancelled' },
+  ERR_HOLDFAST_CLOSED: { outcome: 'cancelled' },
+  ERR_HOLDFAST_STORE_UNAVAILABLE: { type: 'store_unavailable', outcome: 'error' },
+  ERR_HOLDFAST_STORE_CORRUPT: { type: 'store_corrupt', outcome: 'error' },
+  ERR_HOLDFAST_LEASE_LOST: { type: 'lease_lost', outcome: 'error' },
+  ERR_HOLDFAST_QUEUE_FULL: { type: 'queue_full', outcome: 'error' },
+  ERR_HOLDFAST_INVALID_ARGUMENT: { type: 'invalid_argument', outcome: 'error' },
+  ERR_HOLDFAST_IN_PROGRESS: { outcome: 'conflict' },
+  ERR_HOLDFAST_FINGERPRINT_MISMATCH: { outcome: 'mismatch' },
+  ERR_HOLDFAST_OUTCOME_UNKNOWN: { outcome: 'outcome_unknown' },
+  ERR_HOLDFAST_NOT_REPLAYABLE: { outcome: 'uncacheable' },
+}
+
+/** Attributes that guards set on the span of the request that they guard. */
+export const guardAttributes: {
+  readonly outcome: (guard: string) => string
+  readonly replayed: string
+} = {
+  outcome: (guard) => own(`guard.${guard}.outcome`),
+  replayed: own('idempotency.replayed'),
+}

@@ -1,0 +1,27 @@
+/**
+ * The telemetry of holdfast: the catalogue of every span, metric and attribute, and the one way to make them.
+ *
+ * @module
+ */
+export { annotateRequest, type GuardNote } from './annotate.ts'
+export {
+  catalogue,
+  type FactRow,
+  type Facts,
+  type FailureRow,
+  failures,
+  type Gauge,
+  guardAttributes,
+  type Labels,
+  labelRows,
+  type MetricName,
+  type MetricRow,
+  metricRows,
+  NAMESPACE,
+  type Operation,
+  type OperationRow,
+} from './catalogue.ts'
+export { level, setLevel } from './levels.ts'
+export { type Observe, observe, type Watch } from './observe.ts'
+export { quietly } from './quietly.ts'
+export { count, sample } from './record.ts'

@@ -1,0 +1,45 @@
+// How many of something there are now, kept at all times so that an SDK registered late observes the truth.
+import type { Attributes } from '@opentelemetry/api'
+import { type Gauge, type Labels, labelRows } from './catalogue.ts'
+
+interface Reading {
+  value: number
+  readonly attributes: Attributes
+}
+
+const levels = new Map<string, Map<string, Reading>>()
+
+/** Raises (or, negative, lowers) a level by `change`. */
+export function level<G extends Gauge>(gauge: G, labels: Labels[G], change: number): void {
+  reading(gauge, labels).value += change
+}
+
+/** Sets a level that is configured rather than counted. */
+export function setLevel<G extends Gauge>(gauge: G, labels: Labels[G], value: number): void {
+  reading(gauge, labels).value = value
+}
+
+/** The current readings of a gauge. */
+export function readings(gauge: string): Iterable<Reading> {
+  return levels.get(gauge)?.values() ?? []
+}
+
+function reading<G extends Gauge>(gauge: G, labels: Labels[G]): Reading {
+  const series = levels.get(gauge) ?? new Map<string, Reading>()
+  levels.set(gauge, series)
+  const id = Object.values(labels).join('\u0000')
+  const found = series.get(id) ?? { value: 0, attributes: attributesOf(gauge, labels) }
+  series.set(id, found)
+  return found
+}
+
+/** The metric attributes of a set of labels. */
+export function attributesOf<G extends Gauge>(gauge: G, labels: Labels[G]): Attributes {
+  const rows = labelRows[gauge]
+  const attributes: Attributes = {}
+  for (const key of Object.keys(labels) as (keyof Labels[G])[]) {
+    const value = labels[key] as string | number | undefined
+    if (value !== undefined) attributes[rows[key]] = value
+  }
+  return attributes
+}
