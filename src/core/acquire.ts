@@ -1,0 +1,256 @@
+// Getting a share of a resource: one try, or a fair wait that is called when its turn comes.
+import { level, observe, type Watch } from '../telemetry/index.ts'
+import { attemptId } from './attempt-id.ts'
+import { now } from './clock.ts'
+import { AcquireTimeoutError, QueueFullError, StoreUnavailableError } from './errors.ts'
+import { validUntil } from './lease.ts'
+import { type Limits, Patience } from './patience.ts'
+import type { Adapter, GrantReply, GrantRequest } from './ports.ts'
+import { callStore, deadlineFor } from './store-call.ts'
+import { type Taken, undo } from './undo.ts'
+import { type Call, type Waiter, WaitingRoom } from './waiting-room.ts'
+
+/** The primitives that hold grants. */
+export type GrantKind = 'lock' | 'semaphore'
+
+/** How a lock is held. */
+export type LockMode = 'exclusive' | 'read' | 'write'
+
+/** What is wanted. */
+export interface Wanted {
+  readonly adapter: Adapter
+  readonly kind: GrantKind
+  readonly key: string
+  /** The low-cardinality name of the primitive in telemetry. */
+  readonly name: string
+  readonly mode: LockMode | undefined
+  readonly weight: number
+  readonly capacity: number
+  readonly ttl: number
+  readonly owner?: string | undefined
+  readonly maxWaiters: number
+  /** A sentence to end the message of a timeout with, when there is something to say. */
+  readonly advice?: (() => string | undefined) | undefined
+}
+
+/** What was granted. */
+export interface Granted {
+  readonly id: string
+  readonly token: number
+  /** Monotonic time just before the granting request was sent. */
+  readonly sentAt: number
+}
+
+/** The store's name of what a primitive of some kind protects. */
+export function resourceOf({ kind, key }: Pick<Wanted, 'kind' | 'key'>): string {
+  return `${kind}:${key}`
+}
+
+type AcquireWatch = Watch<'lock.acquire'> | Watch<'semaphore.acquire'>
+
+/**
+ * Acquires a share, or undefined when it is busy and `timeout` is 0.
+ *
+ * @throws {@link AcquireTimeoutError} | {@link AbortedError} | {@link StoreUnavailableError} | {@link QueueFullError}
+ */
+export function acquire(wanted: Wanted, limits: Limits): Promise<Granted | undefined> {
+  const { kind, name, ttl, mode, owner, weight } = wanted
+  const facts = {
+    name,
+    ttl: ttl / 1000,
+    ...(limits.timeout === undefined ? {} : { timeout: limits.timeout / 1000 }),
+  }
+  const work = async (watch: AcquireWatch): Promise<Granted | undefined> => {
+    const granted = await new Acquisition(wanted, limits, watch).run()
+    if (!granted) watch.note({ outcome: 'contended' })
+    else if (kind === 'lock') {
+      ;(watch as Watch<'lock.acquire'>).note({ fencingToken: String(granted.token) })
+    }
+    return granted
+  }
+  return kind === 'lock'
+    ? observe(
+        'lock.acquire',
+        { ...facts, mode: mode ?? 'exclusive', ...(owner === undefined ? {} : { owner }) },
+        work,
+      )
+    : observe('semaphore.acquire', { ...facts, permits: weight }, work)
+}
+
+/** One attempt from its first request to its grant or its end. */
+class Acquisition {
+  readonly #wanted: Wanted
+  readonly #limits: Limits
+  readonly #watch: AcquireWatch
+  readonly #room: WaitingRoom
+  readonly #resource: string
+  readonly #id: string = attemptId()
+  #asked = 0
+  #sentAt = 0
+  #answered = false
+  #arrival: number | undefined
+  #pending: Promise<unknown> | undefined
+
+  constructor(wanted: Wanted, limits: Limits, watch: AcquireWatch) {
+    this.#wanted = wanted
+    this.#limits = limits
+    this.#watch = watch
+    this.#room = WaitingRoom.of(wanted.adapter)
+    this.#resource = resourceOf(wanted)
+  }
+
+  async run(): Promise<Granted | undefined> {
+    const patience = new Patience(this.#limits, this.#wanted.key, () => this.#timedOut())
+    let waiter: Waiter | undefined
+    try {
+      const waits = this.#limits.timeout !== 0
+      let reply: GrantReply
+      if (waits && this.#room.isOpen) {
+        waiter = this.#enter()
+        reply = await this.#ask(patience, waiter)
+      } else {
+        reply = await this.#ask(patience, undefined)
+        if (reply.state !== 'granted' && waits) {
+          await patience.within(this.#room.open())
+          waiter = this.#enter()
+          reply = await this.#ask(patience, waiter)
+        }
+      }
+      if (reply.state === 'granted') return await this.#granted(reply.token)
+      if (!waiter) return undefined
+      return await this.#wait(patience, waiter, reply)
+    } catch (error) {
+      if (this.#asked > 0) void undo(this.#taken(), this.#pending)
+      throw error
+    } finally {
+      patience.end()
+      if (waiter) this.#room.leave(waiter)
+    }
+  }
+
+  #enter(): Waiter {
+    const { maxWaiters, key } = this.#wanted
+    if (this.#room.waiting(this.#resource) >= maxWaiters) {
+      throw new QueueFullError(
+        `${maxWaiters} callers of this process wait for '${key}' already (\`maxWaiters\`)`,
+        { key },
+      )
+    }
+    return this.#room.enter(this.#id, this.#resource, key)
+  }
+
+  async #ask(patience: Patience, waiter: Waiter | undefined): Promise<GrantReply> {
+    const { adapter, weight, capacity, mode, ttl, owner } = this.#wanted
+    const request: GrantRequest = {
+      resource: this.#resource,
+      id: this.#id,
+      weight,
+      capacity,
+      exclusive: mode === 'exclusive' || mode === 'write',
+      ttl,
+      wait: waiter !== undefined,
+      inbox: this.#room.inbox,
+      arrival: this.#arrival,
+      meta: { traceparent: this.#watch.traceparent, owner },
+    }
+    const reply = await this.#call(patience, () => adapter.grants.acquire(request))
+    this.#answered = true
+    return reply
+  }
+
+  async #call<T>(patience: Patience, request: () => Promise<T>): Promise<T> {
+    const { adapter, key, ttl } = this.#wanted
+    this.#asked++
+    this.#sentAt = now()
+    const { answer, underlying } = callStore(key, deadlineFor(adapter, ttl), request)
+    this.#pending = underlying
+    return patience.within(answer)
+  }
+
+  async #granted(token: number): Promise<Granted> {
+    const { key, ttl } = this.#wanted
+    if (now() >= validUntil(this.#sentAt, ttl)) {
+      throw new AcquireTimeoutError(
+        `'${key}' was granted, but the answer took longer than its ttl of ${ttl} ms`,
+        { key },
+      )
+    }
+    this.#watch.note({ attempts: this.#asked, contended: this.#arrival !== undefined })
+    return { id: this.#id, token, sentAt: this.#sentAt }
+  }
+
+  async #wait(
+    patience: Patience,
+    waiter: Waiter,
+    queued: Exclude<GrantReply, { state: 'granted' }>,
+  ): Promise<Granted> {
+    const { kind, name } = this.#wanted
+    const mode = this.#wanted.mode ?? 'exclusive'
+    const position = { waiters: queued.waiters, position: queued.waiters }
+    const change = (by: number): void =>
+      kind === 'lock'
+        ? level('lock.acquire.pending', { name, mode }, by)
+        : level('semaphore.acquire.pending', { name }, by)
+    const work = async (watch: Watch<'lock.wait'> | Watch<'semaphore.wait'>): Promise<Granted> => {
+      watch.link(queued.holder?.traceparent)
+      this.#watch.link(queued.holder?.traceparent)
+      this.#arrival = queued.arrival
+      this.#room.queue(waiter, queued.hint)
+      change(1)
+      try {
+        for (;;) {
+          const call = await patience.within(waiter.called())
+          const token = await this.#claim(patience, waiter, call)
+          if (token === undefined) continue
+          watch.note({ wakeup: call })
+          return await this.#granted(token)
+        }
+      } finally {
+        change(-1)
+      }
+    }
+    return kind === 'lock'
+      ? observe('lock.wait', { name, mode, ...position }, work)
+      : observe('semaphore.wait', { name, ...position }, work)
+  }
+
+  async #claim(patience: Patience, waiter: Waiter, call: Call): Promise<number | undefined> {
+    const { adapter, ttl } = this.#wanted
+    if (call !== 'unknown') {
+      const renew = () => adapter.grants.renew(this.#resource, this.#id, ttl)
+      const token = await this.#call(patience, renew)
+      if (token !== undefined) return token
+    }
+    // The store has forgotten us, or we came too late: ask again, at the place that we had.
+    const reply = await this.#ask(patience, waiter)
+    return reply.state === 'granted' ? reply.token : undefined
+  }
+
+  #timedOut(): Error {
+    const { key, advice } = this.#wanted
+    const { timeout } = this.#limits
+    const trouble = this.#room.trouble(this.#resource)
+    if (trouble || !this.#answered) {
+      return new StoreUnavailableError(
+        `The store did not answer within the \`timeout\` of ${timeout} ms about '${key}'`,
+        { key, outcome: 'unknown', cause: trouble },
+      )
+    }
+    const more = advice?.()
+    return new AcquireTimeoutError(
+      `Could not acquire '${key}' within ${timeout} ms${more ? `: ${more}` : ''}`,
+      { key },
+    )
+  }
+
+  #taken(): Taken {
+    const { adapter, key, ttl } = this.#wanted
+    return {
+      key,
+      giveBack: () => adapter.grants.release(this.#resource, this.#id),
+      deadline: deadlineFor(adapter, ttl),
+      lasts: ttl,
+      onEvent: adapter.onEvent,
+    }
+  }
+}

@@ -1,0 +1,37 @@
+// The monotonic clock and timers that cannot overflow; the wall clock is never read for safety.
+
+const LONGEST_TIMER = 2 ** 31 - 1
+
+/** Milliseconds on a clock that never steps; meaningful only as a difference. */
+export function now(): number {
+  return performance.now()
+}
+
+/** A timer that can be stopped. */
+export interface Timer {
+  stop(): void
+}
+
+/**
+ * Calls back after `ms`, or earlier when `ms` is beyond what a timer can hold: callers look at the clock again.
+ *
+ * A foreground timer keeps the process alive, because somebody waits for it; a background one does not.
+ */
+export function after(
+  ms: number,
+  callback: () => void,
+  ground: 'foreground' | 'background',
+): Timer {
+  const timer = setTimeout(callback, Math.min(Math.max(Math.ceil(ms), 0), LONGEST_TIMER)) as {
+    unref?: () => void
+  }
+  if (ground === 'background') timer.unref?.()
+  return { stop: () => clearTimeout(timer as never) }
+}
+
+/** Resolves after `ms` without keeping the process alive. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    after(ms, resolve, 'background')
+  })
+}

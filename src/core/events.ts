@@ -1,0 +1,35 @@
+// What happens behind a caller's back, told to a listener that can do no harm.
+
+/** Something that happened in the background; `name` is an OpenTelemetry event name. */
+export interface HoldfastEvent {
+  readonly name:
+    | 'holdfast.lock.lost'
+    | 'holdfast.semaphore.lost'
+    | 'holdfast.release.failed'
+    | 'holdfast.idempotency.record_lost'
+    | 'holdfast.idempotency.commit_failed'
+    | 'holdfast.scope.overrun'
+    | 'holdfast.store.memory_only'
+    | 'holdfast.store.warning'
+    | 'holdfast.guard.fail_open'
+    | 'holdfast.guard.warning'
+    | 'holdfast.callback.failed'
+  /** The key that it concerns, where there is one. */
+  readonly key?: string | undefined
+  readonly error?: unknown
+  readonly message?: string | undefined
+}
+
+/** A function that is told of events; what it throws is swallowed. */
+export type EventListener = (event: HoldfastEvent) => void
+
+/** Tells a listener of an event; a listener that throws or rejects changes nothing. */
+export function emit(listener: EventListener | undefined, event: HoldfastEvent): void {
+  if (!listener) return
+  try {
+    const returned: unknown = listener(event)
+    if (returned instanceof Promise) returned.catch(() => {})
+  } catch {
+    // A listener's own fault is its own; there is nobody left to tell.
+  }
+}

@@ -1,0 +1,214 @@
+// What a store must be able to do: a few atomic operations, never get and set.
+import type { EventListener } from './events.ts'
+
+export type { EventListener, HoldfastEvent } from './events.ts'
+
+/** What travels with a grant or record through the store, for other processes to show. */
+export interface Meta {
+  /** The W3C traceparent of the span that the holder acquired in. */
+  readonly traceparent?: string | undefined
+  /** A label that the user gave; never an identity. */
+  readonly owner?: string | undefined
+}
+
+/** A request for a share of a resource. */
+export interface GrantRequest {
+  /** The resource: `lock:` or `semaphore:` and the user's key. */
+  readonly resource: string
+  /** The attempt: 96 random bits or more, new for each acquisition. Asking twice answers the same grant. */
+  readonly id: string
+  /** How much of the capacity is taken. */
+  readonly weight: number
+  /** The capacity that this request believes the resource to have. */
+  readonly capacity: number
+  /** True when nothing else may be held beside it; such a grant gets a new, greater fencing token. */
+  readonly exclusive: boolean
+  /** How long the grant lasts, in milliseconds, by the store's clock. */
+  readonly ttl: number
+  /** Whether to join the queue when it does not fit now. */
+  readonly wait: boolean
+  /** The channel to call the waiter on. */
+  readonly inbox: Inbox
+  /** The place in the queue that this attempt had before the store forgot it. */
+  readonly arrival?: number | undefined
+  readonly meta: Meta
+}
+
+/** Where the waiters of one process are called. */
+export interface Inbox {
+  readonly id: string
+  /** False while nobody listens on the channel: the store then waits for the beat instead of judging the process dead. */
+  readonly listening: boolean
+}
+
+/** The answer to a {@link GrantRequest}. */
+export type GrantReply =
+  | { readonly state: 'granted'; readonly token: number }
+  | {
+      readonly state: 'queued' | 'busy'
+      /** Milliseconds until the earliest holder lapses unless it renews. */
+      readonly hint: number
+      /** How many wait, this one included when it is queued. */
+      readonly waiters: number
+      /** The number that this attempt drew when it joined the queue; absent when busy. */
+      readonly arrival?: number | undefined
+      /** One of the holders. */
+      readonly holder?: Meta | undefined
+    }
+
+/** The answer to a beat. */
+export interface BeatReply {
+  /** The attempts that were granted and not yet claimed. */
+  readonly granted: readonly string[]
+  /** The attempts that the store does not know: they must ask again. */
+  readonly unknown: readonly string[]
+  /** Milliseconds until the earliest holder lapses unless it renews. */
+  readonly hint: number
+}
+
+/** One holder or waiter, as {@link Grants.inspect} shows it. */
+export interface GrantView {
+  readonly id: string
+  readonly weight: number
+  readonly exclusive: boolean
+  /** Milliseconds left; absent for a waiter. */
+  readonly remaining?: number | undefined
+  readonly token?: number | undefined
+  readonly meta: Meta
+}
+
+/** Who holds a resource and who waits for it, in order. */
+export interface ResourceView {
+  readonly holders: readonly GrantView[]
+  readonly waiters: readonly GrantView[]
+}
+
+/** Shares of resources with a capacity: locks, readers and writers, permits. */
+export interface Grants {
+  /** Grants a share, queues the request or answers busy, in one atomic step, first come, first served. */
+  acquire(request: GrantRequest): Promise<GrantReply>
+  /** Gives a grant `ttl` milliseconds from now and answers its token; undefined when it is not held. Never creates. */
+  renew(resource: string, id: string, ttl: number): Promise<number | undefined>
+  /** Ends a grant or takes a waiter out of the queue, and calls whoever is next; answers whether it was held. */
+  release(resource: string, id: string): Promise<boolean>
+  /** Keeps the waiters of one process alive and answers what became of them. */
+  beat(resource: string, inbox: Inbox, ids: readonly string[]): Promise<BeatReply>
+  /** Who holds and who waits. */
+  inspect(resource: string): Promise<ResourceView>
+}
+
+/** How {@link Records.begin} treats a claim whose lease is over. */
+export type Takeover =
+  /** Answer `lapsed`. */
+  | 'never'
+  /** Claim it as a new execution. */
+  | 'rerun'
+  /** Claim it and keep what is known of the lost execution. */
+  | 'recover'
+
+/** A request to run something once. */
+export interface BeginRequest {
+  readonly record: string
+  /** The attempt: 96 random bits or more. Asking twice answers the same claim. */
+  readonly id: string
+  /** How long the claim lasts unless renewed, in milliseconds, by the store's clock. */
+  readonly lease: number
+  /** How long the record is kept, in milliseconds. */
+  readonly ttl: number
+  /** What the call was asked to do; undefined fits every record. */
+  readonly fingerprint?: string | undefined
+  readonly takeover: Takeover
+  readonly meta: Meta
+}
+
+/** What is known of an execution that did not record its outcome. */
+export interface LostExecution {
+  /** When it began, in milliseconds since the epoch, by the store's clock. */
+  readonly startedAt: number
+  readonly fingerprint?: string | undefined
+  readonly meta: Meta
+}
+
+/** The answer to a {@link BeginRequest}. */
+export type BeginReply =
+  | {
+      readonly state: 'claimed'
+      readonly token: number
+      /** The execution that was taken over; absent for a first one. */
+      readonly lost?: LostExecution | undefined
+    }
+  | { readonly state: 'running'; readonly retryAfter: number; readonly meta: Meta }
+  | ({ readonly state: 'lapsed' } & LostExecution)
+  | { readonly state: 'mismatch' }
+  | {
+      readonly state: 'done'
+      readonly value: string
+      /** Milliseconds since the outcome was recorded. */
+      readonly age: number
+      readonly meta: Meta
+    }
+
+/** The outcome of an execution, to be kept. */
+export interface CommitRequest {
+  readonly record: string
+  readonly id: string
+  readonly value: string
+  /** How long the outcome is kept, in milliseconds. */
+  readonly ttl: number
+  readonly meta: Meta
+}
+
+/** Outcomes that are produced once: idempotent calls. */
+export interface Records {
+  /** Reads the outcome or claims its execution, in one atomic step. */
+  begin(request: BeginRequest): Promise<BeginReply>
+  /** Gives the claim `lease` milliseconds from now (0: it has lapsed) and answers whether it was still the caller's. */
+  renew(record: string, id: string, lease: number): Promise<boolean>
+  /** Keeps the outcome, if the claim is still the caller's; answers whether it was. */
+  commit(request: CommitRequest): Promise<boolean>
+  /** Forgets the claim, so that the next caller runs; answers whether it was the caller's. */
+  drop(record: string, id: string): Promise<boolean>
+}
+
+/** What a listener on a channel is told. */
+export interface SignalListener {
+  message(text: string): void
+  /** The channel works again after messages may have been lost. */
+  restored(): void
+}
+
+/** A subscription that the adapter restores by itself. */
+export interface Listening {
+  /** Whether messages arrive now, as far as is known. */
+  readonly live: boolean
+  /** A message was missed: see whether the connection still works. */
+  suspect(): void
+  close(): void
+}
+
+/** Messages between processes. Correctness never depends on one. */
+export interface Signals {
+  /** Listens on a channel; resolves when messages arrive, or rejects when that cannot be had now. */
+  listen(channel: string, listener: SignalListener): Promise<Listening>
+}
+
+/**
+ * A store: what {@link Lock}, {@link Semaphore} and {@link Idempotency} are given as `provider`.
+ *
+ * An adapter of one's own proves itself with the suite of `holdfast/contract`.
+ */
+export interface Adapter {
+  readonly grants: Grants
+  readonly records: Records
+  readonly signals: Signals
+  /** The longest that one store call may take, in milliseconds; `Infinity` for a store that cannot hang. */
+  readonly deadline: number
+  /** Told of everything that happens behind the caller's back: lost leases, failed releases. */
+  readonly onEvent?: EventListener | undefined
+  /** Connects and checks the server; optional, the first use connects. */
+  connect(): Promise<void>
+  /** Whether the store answered when last asked. */
+  isConnected(): boolean
+  /** Closes what the adapter opened, never the user's own client. */
+  disconnect(): Promise<void>
+}
