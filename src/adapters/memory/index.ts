@@ -1,0 +1,65 @@
+// The memory store: a full store for one process, and the test double of the others.
+import type { Adapter, EventListener, Grants, Records, Signals } from '../../core/ports.ts'
+import { MemoryGrants } from './grants.ts'
+import { MemoryRecords } from './records.ts'
+import { MemorySignals } from './signals.ts'
+
+/** Options of a {@link MemoryAdapter}. */
+export interface MemoryAdapterOptions {
+  /**
+   * Milliseconds on a clock that never steps back.
+   *
+   * @defaultValue `performance.now`
+   */
+  readonly clock?: (() => number) | undefined
+  /** Told of lost leases and other background faults. */
+  readonly onEvent?: EventListener | undefined
+}
+
+/**
+ * A store in the memory of this process, with the semantics of the others; it protects one process only.
+ *
+ * @example
+ * ```ts
+ * import { Lock, MemoryAdapter } from 'holdfast'
+ *
+ * const provider = new MemoryAdapter()
+ * const first = new Lock(undefined, { provider, key: 'job' })
+ * const second = new Lock(undefined, { provider, key: 'job' })
+ * const guard = await first.acquire()
+ * console.log(await second.tryAcquire())
+ * await guard.release()
+ * ```
+ */
+export class MemoryAdapter implements Adapter {
+  /** Locks and permits. */
+  readonly grants: Grants
+  /** Idempotent calls. */
+  readonly records: Records
+  /** Messages between waiters. */
+  readonly signals: Signals
+  /** Memory answers at once: no call needs a deadline. */
+  readonly deadline: number = Number.POSITIVE_INFINITY
+  /** Told of lost leases and other background faults. */
+  readonly onEvent: EventListener | undefined
+
+  /** Makes an empty store. */
+  constructor({ clock = () => performance.now(), onEvent }: MemoryAdapterOptions = {}) {
+    const signals = new MemorySignals()
+    this.grants = new MemoryGrants(clock, (channel, text) => signals.publish(channel, text))
+    this.records = new MemoryRecords(clock)
+    this.signals = signals
+    this.onEvent = onEvent
+  }
+
+  /** Does nothing: memory is always connected. */
+  async connect(): Promise<void> {}
+
+  /** Always true. */
+  isConnected(): boolean {
+    return true
+  }
+
+  /** Does nothing: there is no connection to close. */
+  async disconnect(): Promise<void> {}
+}

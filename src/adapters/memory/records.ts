@@ -1,0 +1,139 @@
+// Records in the memory of this process.
+import type {
+  BeginReply,
+  BeginRequest,
+  CommitRequest,
+  LostExecution,
+  Meta,
+  Records,
+} from '../../core/ports.ts'
+
+interface Claim {
+  readonly state: 'running'
+  readonly id: string
+  readonly token: number
+  readonly startedAt: number
+  leaseUntil: number
+}
+
+interface Outcome {
+  readonly state: 'done'
+  readonly id: string
+  readonly value: string
+  readonly at: number
+}
+
+interface Entry {
+  readonly fingerprint: string | undefined
+  readonly meta: Meta
+  expiry: number
+  readonly is: Claim | Outcome
+}
+
+/** How many entries each begin looks at to find expired ones. */
+const SWEPT_AT_ONCE = 2
+
+/** Records by name, each gone when its time is over. */
+export class MemoryRecords implements Records {
+  readonly #entries = new Map<string, Entry>()
+  readonly #now: () => number
+  #sweeper: Iterator<[string, Entry]> | undefined
+  #token = 0
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  async begin(request: BeginRequest): Promise<BeginReply> {
+    this.#sweep()
+    const { record, id, fingerprint, takeover } = request
+    const entry = this.#live(record)
+    if (!entry) return this.#claim(request, undefined)
+    if (fingerprint !== undefined && (entry.fingerprint ?? fingerprint) !== fingerprint) {
+      return { state: 'mismatch' }
+    }
+    const { is, meta } = entry
+    const now = this.#now()
+    if (is.state === 'done') return { state: 'done', value: is.value, age: now - is.at, meta }
+    if (is.id === id) return { state: 'claimed', token: is.token }
+    if (is.leaseUntil > now) return { state: 'running', retryAfter: is.leaseUntil - now, meta }
+    const lost = { startedAt: is.startedAt, fingerprint: entry.fingerprint, meta }
+    return takeover === 'never' ? { state: 'lapsed', ...lost } : this.#claim(request, lost)
+  }
+
+  async renew(record: string, id: string, lease: number): Promise<boolean> {
+    const entry = this.#running(record, id)
+    if (!entry) return false
+    entry.is.leaseUntil = this.#now() + lease
+    entry.expiry = Math.max(entry.expiry, entry.is.leaseUntil)
+    return true
+  }
+
+  async commit({ record, id, value, ttl, meta }: CommitRequest): Promise<boolean> {
+    const entry = this.#live(record)
+    // The same commit again is a reply that was lost.
+    if (entry?.is.state === 'done') return entry.is.id === id
+    if (entry?.is.id !== id) return false
+    const at = this.#now()
+    const { fingerprint } = entry
+    this.#entries.set(record, {
+      fingerprint,
+      meta,
+      expiry: at + ttl,
+      is: { state: 'done', id, value, at },
+    })
+    return true
+  }
+
+  async drop(record: string, id: string): Promise<boolean> {
+    return this.#running(record, id) !== undefined && this.#entries.delete(record)
+  }
+
+  #claim(request: BeginRequest, lost: LostExecution | undefined): BeginReply {
+    const { record, id, lease, ttl, takeover } = request
+    const now = this.#now()
+    const kept = takeover === 'recover' ? lost : undefined
+    this.#token = Math.max(this.#token + 1, Math.floor(wallClock() * 1000))
+    this.#entries.set(record, {
+      fingerprint: request.fingerprint ?? lost?.fingerprint,
+      meta: kept?.meta ?? request.meta,
+      expiry: now + Math.max(ttl, lease),
+      is: {
+        state: 'running',
+        id,
+        token: this.#token,
+        startedAt: kept?.startedAt ?? wallClock(),
+        leaseUntil: now + lease,
+      },
+    })
+    return { state: 'claimed', token: this.#token, lost }
+  }
+
+  #running(record: string, id: string): (Entry & { readonly is: Claim }) | undefined {
+    const entry = this.#live(record)
+    return entry?.is.state === 'running' && entry.is.id === id
+      ? (entry as Entry & { readonly is: Claim })
+      : undefined
+  }
+
+  #live(record: string): Entry | undefined {
+    const entry = this.#entries.get(record)
+    if (!entry || entry.expiry > this.#now()) return entry
+    this.#entries.delete(record)
+    return undefined
+  }
+
+  #sweep(): void {
+    for (let looked = 0; looked < SWEPT_AT_ONCE; looked++) {
+      this.#sweeper ??= this.#entries.entries()
+      const { done, value } = this.#sweeper.next()
+      if (done) this.#sweeper = undefined
+      else if (value[1].expiry <= this.#now()) this.#entries.delete(value[0])
+    }
+  }
+}
+
+/** The wall clock without its steps: for display and for tokens that outgrow those of an earlier process. */
+function wallClock(): number {
+  return Math.floor(performance.timeOrigin + performance.now())
+}

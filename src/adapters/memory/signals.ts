@@ -1,0 +1,25 @@
+// Messages within this process.
+import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
+
+/** Channels by name, each with at most one listener. */
+export class MemorySignals implements Signals {
+  readonly #listeners = new Map<string, SignalListener>()
+
+  async listen(channel: string, listener: SignalListener): Promise<Listening> {
+    this.#listeners.set(channel, listener)
+    return {
+      live: true,
+      suspect: () => {},
+      close: () => {
+        this.#listeners.delete(channel)
+      },
+    }
+  }
+
+  /** Delivers a message at once; answers whether anybody listens. */
+  publish(channel: string, text: string): boolean {
+    const listener = this.#listeners.get(channel)
+    listener?.message(text)
+    return listener !== undefined
+  }
+}

@@ -1,0 +1,66 @@
+// What an error of Redis or ioredis means: try again, unavailable, or corrupt.
+import {
+  ClosedError,
+  type HoldfastError,
+  StoreCorruptError,
+  StoreUnavailableError,
+} from '../../core/errors.ts'
+
+/** Refusals that pass by themselves: a restart, a failover, a resharding. */
+const PASSING = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|NOREPLICAS|BUSY)\b/
+
+/** Whether the server refused for now, without effect. */
+export function isPassing(error: unknown): boolean {
+  return isReply(error) && PASSING.test(error.message)
+}
+
+/** Whether this connection's server is not the one that writes any more. */
+export function isDemoted(error: unknown): boolean {
+  return isReply(error) && error.message.startsWith('READONLY')
+}
+
+/** Whether the connection broke while a command was on its way. */
+export function isBroken(error: unknown): boolean {
+  return !isTyped(error) && !isReply(error)
+}
+
+/** Whether the server does not have the script that was called by its hash. */
+export function isUnknownScript(error: unknown): boolean {
+  return isReply(error) && error.message.startsWith('NOSCRIPT')
+}
+
+/** Whether the server is too old to read a script's flags. */
+export function isUnknownFlags(error: unknown): boolean {
+  return isReply(error) && error.message.includes('Error compiling script')
+}
+
+/** The typed error of a failed call. */
+export function typed(error: unknown, key: string): HoldfastError {
+  if (isTyped(error)) return error
+  if (!isReply(error)) {
+    return new StoreUnavailableError(`The connection to Redis broke about '${key}'`, {
+      key,
+      outcome: 'unknown',
+      cause: error,
+    })
+  }
+  if (error.message.startsWith('WRONGTYPE') || error.message.includes('HOLDFAST_CORRUPT')) {
+    return new StoreCorruptError(
+      `Redis holds something at '${key}' that this library did not write; it was left as it is`,
+      { key, cause: error },
+    )
+  }
+  return new StoreUnavailableError(`Redis refused about '${key}': ${error.message}`, {
+    key,
+    outcome: 'none',
+    cause: error,
+  })
+}
+
+function isTyped(error: unknown): error is StoreUnavailableError | ClosedError {
+  return error instanceof StoreUnavailableError || error instanceof ClosedError
+}
+
+function isReply(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError'
+}

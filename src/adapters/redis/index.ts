@@ -1,0 +1,142 @@
+/**
+ * The Redis store: `new RedisAdapter(redis)` over the user's ioredis client.
+ *
+ * @module
+ */
+import { InvalidArgumentError, StoreUnavailableError } from '../../core/errors.ts'
+import { emit } from '../../core/events.ts'
+import { expectDuration, expectOptions } from '../../core/expect.ts'
+import type { Adapter, EventListener, Grants, Records, Signals } from '../../core/ports.ts'
+import { Connection, isCluster, type RedisClient } from './connection.ts'
+import { RedisGrants } from './grants.ts'
+import { RedisRecords } from './records.ts'
+import { RedisSignals } from './signals.ts'
+import { Store } from './store.ts'
+
+export type { RedisClient } from './connection.ts'
+
+/** Options of a {@link RedisAdapter}. */
+export interface RedisAdapterOptions {
+  /**
+   * What every key and channel starts with; the client's own `keyPrefix` comes before it.
+   *
+   * @defaultValue `'holdfast:'`
+   */
+  readonly keyPrefix?: string | undefined
+  /**
+   * The longest that one call to Redis may take, in milliseconds.
+   *
+   * @defaultValue 2_000
+   */
+  readonly deadline?: number | undefined
+  /** Told of lost leases and other background faults. */
+  readonly onEvent?: EventListener | undefined
+}
+
+const OLDEST = [6, 2] as const
+
+/**
+ * A store in Redis 6.2 and later or Valkey, over ioredis 5 or 6: single node, Sentinel or Cluster.
+ *
+ * It opens up to two connections of its own, as duplicates of the user's client: one for commands, one for wake-ups
+ * once somebody waits. They close with the user's client and never keep the process alive. Redis forgets leases when
+ * it loses data (a failover to a lagging replica, eviction): fencing tokens keep growing then, and the docs of
+ * {@link LockGuard.fencingToken} say how to use them.
+ *
+ * @example
+ * ```ts
+ * import { Lock } from 'holdfast'
+ * import { RedisAdapter } from 'holdfast/redis'
+ * import { Redis } from 'ioredis'
+ *
+ * const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379')
+ * const provider = new RedisAdapter(redis, { keyPrefix: 'shop:' })
+ * const lock = new Lock(undefined, { provider, key: 'orders:42' })
+ * await lock.run(async ({ fencingToken }) => console.log(fencingToken), { timeout: 2_000 })
+ * await redis.quit()
+ * ```
+ */
+export class RedisAdapter implements Adapter {
+  /** Locks and permits. */
+  readonly grants: Grants
+  /** Idempotent calls. */
+  readonly records: Records
+  /** Messages between waiters. */
+  readonly signals: Signals
+  /** The longest that one call may take, in milliseconds. */
+  readonly deadline: number
+  /** Told of lost leases and other background faults. */
+  readonly onEvent: EventListener | undefined
+  readonly #commands: Connection
+  readonly #messages: RedisSignals
+  readonly #clustered: boolean
+
+  /**
+   * Makes the adapter without connecting.
+   *
+   * @throws InvalidArgumentError when `redis` is not an ioredis client or an option is not of the documented form
+   */
+  constructor(redis: RedisClient, options: RedisAdapterOptions = {}) {
+    if (typeof (redis as Partial<RedisClient> | undefined)?.duplicate !== 'function') {
+      throw new InvalidArgumentError('Expected `redis` to be an ioredis client: new Redis(url)')
+    }
+    const { keyPrefix = 'holdfast:', deadline = 2_000, onEvent } = expectOptions(options, '{}')
+    if (typeof keyPrefix !== 'string') {
+      throw new InvalidArgumentError('Expected `keyPrefix` to be a string')
+    }
+    this.deadline = expectDuration('deadline', deadline)
+    this.onEvent = onEvent
+    this.#clustered = isCluster(redis)
+    this.#commands = new Connection(redis, { name: 'holdfast', deadline })
+    const store = new Store(redis, this.#commands, keyPrefix, deadline)
+    this.#messages = new RedisSignals(redis, store, deadline)
+    this.grants = new RedisGrants(store)
+    this.records = new RedisRecords(store)
+    this.signals = this.#messages
+  }
+
+  /**
+   * Connects and checks the server's version and eviction policy; optional, the first use connects.
+   *
+   * @throws StoreUnavailableError when the server cannot be reached or is older than 6.2
+   */
+  async connect(): Promise<void> {
+    if (this.#clustered) {
+      await this.#commands.open()
+      return
+    }
+    const info = await this.#commands.send((client) => client.info())
+    const version = field(info, 'redis_version') ?? ''
+    const [major = 0, minor = 0] = version.split('.').map(Number)
+    if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+      throw new StoreUnavailableError(
+        `Expected Redis ${OLDEST.join('.')} or later, got ${version}`,
+        {
+          outcome: 'none',
+        },
+      )
+    }
+    const policy = field(info, 'maxmemory_policy')
+    if (policy !== undefined && policy !== 'noeviction') {
+      emit(this.onEvent, {
+        name: 'holdfast.store.warning',
+        message: `Redis may evict held locks: its maxmemory-policy is ${policy}, and should be noeviction`,
+      })
+    }
+  }
+
+  /** Whether the connection for commands is open. */
+  isConnected(): boolean {
+    return this.#commands.isOpen
+  }
+
+  /** Closes the adapter's own connections; the user's client stays as it is. */
+  async disconnect(): Promise<void> {
+    this.#messages.close()
+    this.#commands.close()
+  }
+}
+
+function field(info: string, name: string): string | undefined {
+  return info.match(new RegExp(`^${name}:(.*?)\\r?$`, 'm'))?.[1]
+}

@@ -1,0 +1,62 @@
+-- Grants a share, queues the request or answers busy, first come, first served.
+--
+-- KEYS 1 resource 2 queue 3 waiters
+-- ARGV 1 channels' prefix 2 cluster 0|1 3 id 4 ttl ms 5 weight 6 capacity 7 exclusive 0|1 8 wait 0|1 9 inbox
+--      10 listening 0|1 11 meta 12 arrival or empty 13 how long idle keys are kept, ms
+-- Answers {1, token} granted, {2, hint ms, waiters, arrival, holder's meta} queued, {0, …} busy.
+-- Safe to send again: an id that holds gets its own token again, one that waits keeps its place.
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local ttl = ARGV[4] * 1000
+local quick = redis.call('HMGET', KEYS[1], 'u', 'k', 'x', 'f')
+-- Nobody holds, nobody waits, and the key outlives the grant: three commands in all.
+if quick[1] == '0' and quick[2] == '0' and quick[3] - now > ARGV[13] * 500 then
+  local fence = tonumber(quick[4])
+  if ARGV[7] == '1' then fence = math.max(fence + 1, now) end
+  local token = string.format('%.0f', fence)
+  local expiry = string.format('%.0f', now + ttl)
+  redis.call('HSET', KEYS[1], 'u', ARGV[5], 'f', token, 'e', expiry, 'l', ARGV[3], 'h:' .. ARGV[3],
+    expiry .. ':' .. ARGV[5] .. ':' .. ARGV[7] .. ':' .. token .. ':0::' .. ARGV[11])
+  return { 1, token }
+end
+
+--- @include grants
+
+local id, weight, exclusive, inbox, meta = ARGV[3], tonumber(ARGV[5]), ARGV[7], ARGV[9], ARGV[11]
+local keep = tonumber(ARGV[13])
+purge()
+pump()
+
+local held = redis.call('HGET', KEYS[1], 'h:' .. id)
+if held then
+  local _, held_weight, _, token = unpackHolder(held)
+  local expiry = now + ttl
+  redis.call('HSET', KEYS[1], 'h:' .. id,
+    table.concat({ int(expiry), held_weight, exclusive, token, '0', '', meta }, ':'))
+  earliest = math.min(earliest, expiry)
+  save(keep)
+  return { 1, token }
+end
+
+local arrival = redis.call('ZSCORE', KEYS[2], id)
+if not arrival then
+  if redis.call('ZCARD', KEYS[2]) == 0 and used + weight <= tonumber(ARGV[6]) then
+    local token = hold(id, weight, exclusive, '', meta, ttl, '0')
+    save(keep)
+    return { 1, token }
+  end
+  if ARGV[8] == '1' then
+    arrival = ARGV[12] ~= '' and ARGV[12] or redis.call('HINCRBY', KEYS[1], 'n', 1)
+    redis.call('ZADD', KEYS[2], arrival, id)
+    redis.call('HSET', KEYS[3], id,
+      table.concat({ weight, exclusive, ARGV[6], inbox, meta }, ':'))
+  end
+end
+if ARGV[8] == '1' then hear(inbox, ARGV[10], keep) end
+
+local waiters = save(keep)
+local holder = redis.call('HGET', KEYS[1], 'l')
+holder = holder and redis.call('HGET', KEYS[1], 'h:' .. holder)
+local _, _, _, _, _, _, holder_meta
+if holder then _, _, _, _, _, _, holder_meta = unpackHolder(holder) end
+return { arrival and 2 or 0, hint(), waiters, tostring(arrival or ''), holder_meta or '' }

@@ -1,0 +1,63 @@
+// A Lua script: sent once as text, then called by its hash.
+import { createHash } from 'node:crypto'
+import type { RedisClient } from './connection.ts'
+import { isUnknownFlags, isUnknownScript } from './failure.ts'
+import shared from './lua/grants.lua' with { type: 'text' }
+
+const INCLUDE = '--- @include grants\n'
+
+interface Loaded {
+  readonly text: string
+  readonly sha: string
+}
+
+/** What may be passed to a script. */
+export type Argument = string | number
+
+/** A script of the adapter. */
+export class Script {
+  readonly #variants: readonly Loaded[]
+  #variant = 0
+  readonly #known = new WeakSet<RedisClient>()
+
+  /**
+   * Makes a script from its source.
+   *
+   * `frees` says that it must also run when the server is out of memory, because it only gives back: Redis 7 and later
+   * take that from a flag, which older ones cannot read.
+   */
+  constructor(source: string, { frees = false }: { readonly frees?: boolean } = {}) {
+    const text = source.replace(INCLUDE, () => shared)
+    const texts = frees ? [`#!lua flags=allow-oom\n${text}`, text] : [text]
+    this.#variants = texts.map((each) => ({
+      text: each,
+      sha: createHash('sha1').update(each).digest('hex'),
+    }))
+  }
+
+  /** Runs the script in one round trip. */
+  async run(
+    client: RedisClient,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown> {
+    const { text, sha } = this.#variants[this.#variant] as Loaded
+    try {
+      if (this.#known.has(client)) {
+        try {
+          return await client.evalsha(sha, keys.length, ...keys, ...args)
+        } catch (error) {
+          if (!isUnknownScript(error)) throw error
+        }
+      }
+      // Text that was sent is kept by the server: the next call can be short.
+      const reply = await client.eval(text, keys.length, ...keys, ...args)
+      this.#known.add(client)
+      return reply
+    } catch (error) {
+      if (!isUnknownFlags(error) || this.#variant === this.#variants.length - 1) throw error
+      this.#variant++
+      return this.run(client, keys, args)
+    }
+  }
+}

@@ -1,0 +1,91 @@
+// Messages between processes by pub/sub, on one connection that comes back by itself.
+import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
+import { Connection, type RedisClient } from './connection.ts'
+import { typed } from './failure.ts'
+import type { Store } from './store.ts'
+
+const RESTORE_LEAST = 100
+const RESTORE_MOST = 1_000
+
+/** Channels of one adapter. */
+export class RedisSignals implements Signals {
+  readonly #store: Store
+  readonly #connection: Connection
+  readonly #listeners = new Map<string, SignalListener>()
+  #hearing: RedisClient | undefined
+  #restoring: NodeJS.Timeout | undefined
+
+  constructor(user: RedisClient, store: Store, deadline: number) {
+    this.#store = store
+    this.#connection = new Connection(user, {
+      name: 'holdfast-signals',
+      deadline,
+      onEnd: () => this.#lost(),
+    })
+  }
+
+  async listen(inbox: string, listener: SignalListener): Promise<Listening> {
+    const channel = this.#store.channel(inbox)
+    await this.#subscribe([channel])
+    this.#listeners.set(channel, listener)
+    const isLive = (): boolean => this.#hearing !== undefined
+    return {
+      get live() {
+        return isLive()
+      },
+      suspect: () => void this.#probe(),
+      close: () => {
+        this.#listeners.delete(channel)
+        this.#hearing?.unsubscribe(channel).catch(() => {})
+      },
+    }
+  }
+
+  /** Closes the connection for good. */
+  close(): void {
+    clearTimeout(this.#restoring)
+    this.#listeners.clear()
+    this.#connection.close()
+  }
+
+  async #subscribe(channels: readonly string[]): Promise<void> {
+    try {
+      await this.#connection.send(async (client) => {
+        await client.subscribe(...channels)
+        if (this.#hearing === client) return
+        this.#hearing = client
+        client.on('message', (channel: string, text: string) =>
+          this.#listeners.get(channel)?.message(text),
+        )
+      })
+    } catch (error) {
+      throw typed(error, channels.join())
+    }
+  }
+
+  /** Asks for a sign of life; silence drops the connection, which then comes back. */
+  async #probe(): Promise<void> {
+    await this.#connection.send((client) => client.ping()).catch(() => {})
+  }
+
+  #lost(): void {
+    this.#hearing = undefined
+    if (this.#listeners.size > 0) this.#restoreIn(0)
+  }
+
+  #restoreIn(wait: number): void {
+    clearTimeout(this.#restoring)
+    this.#restoring = setTimeout(() => void this.#restore(wait), wait).unref()
+  }
+
+  async #restore(waited: number): Promise<void> {
+    if (this.#listeners.size === 0 || this.#hearing) return
+    try {
+      await this.#subscribe([...this.#listeners.keys()])
+    } catch {
+      this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
+      return
+    }
+    for (const listener of this.#listeners.values()) listener.restored()
+  }
+}
