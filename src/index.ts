@@ -6,6 +6,7 @@
 export { MemoryAdapter, type MemoryAdapterOptions } from './adapters/memory/index.ts'
 export * from './core/error-guards.ts'
 export * from './core/errors.ts'
+export type { Guard, Release } from './core/guard.ts'
 export {
   type Executed,
   type ExecutionContext,
@@ -23,4 +24,23 @@ export {
   LockGuard,
   type LockOptions,
 } from './core/lock.ts'
+export type { RetryOptions } from './core/policies.ts'
+export type {
+  Adapter,
+  EventListener,
+  GrantView,
+  HoldfastEvent,
+  Meta,
+  ResourceView,
+} from './core/ports.ts'
+export type { Result } from './core/result.ts'
+export {
+  currentScope,
+  Scope,
+  type ScopeOptions,
+  scope,
+  type TaskContext,
+  type TaskFunction,
+} from './core/scope.ts'
 export { Permit, type PermitOptions, Semaphore, type SemaphoreOptions } from './core/semaphore.ts'
+export type { TaskIdempotency, TaskLock, TaskOptions, TaskSemaphore } from './core/task.ts'

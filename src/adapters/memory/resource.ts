@@ -203,7 +203,10 @@ export class Resource {
   #pump(): void {
     for (let step = 0; step < PUMP_STEPS; step++) {
       const [head] = this.#queue.values()
-      if (!head) return this.#processes.clear()
+      if (!head) {
+        this.#processes.clear()
+        return
+      }
       const process = this.#processes.get(head.inbox)
       if (!process || process.aliveUntil <= this.#around.now()) {
         this.#queue.delete(head.id)

@@ -152,17 +152,18 @@ function duplicate(user: RedisClient, { name, deadline }: ConnectionOptions): Re
     retryStrategy: () => null,
   }
   if (!isCluster(user)) return user.duplicate(own)
-  return user.duplicate([], {
+  const options: Partial<ClusterOptions> = {
     lazyConnect: true,
     enableOfflineQueue: false,
     keyPrefix: '',
     clusterRetryStrategy: () => null,
-    redisOptions: {
-      ...user.options.redisOptions,
-      connectTimeout: deadline,
-      connectionName: name,
-    } as NonNullable<ClusterOptions['redisOptions']>,
-  })
+  }
+  const redisOptions = {
+    ...user.options.redisOptions,
+    connectTimeout: deadline,
+    connectionName: name,
+  }
+  return user.duplicate([], { ...options, redisOptions } as Parameters<Cluster['duplicate']>[1])
 }
 
 /** An idle connection must not keep the process alive; whoever waits for an answer does that by a timer. */

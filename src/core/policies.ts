@@ -1,0 +1,129 @@
+// The policies themselves: each asks one primitive and runs the work inside it.
+import { abortError, joinSignals, onAbort } from './abort.ts'
+import { after } from './clock.ts'
+import { isHoldfastError } from './error-guards.ts'
+import { TimeoutError } from './errors.ts'
+import type { Guard } from './guard.ts'
+import type { Passage, Policy } from './policy.ts'
+
+/** How failed work is tried again. */
+export interface RetryOptions {
+  /**
+   * How often the work is tried in all.
+   *
+   * @defaultValue 3
+   */
+  readonly attempts?: number | undefined
+  /**
+   * Milliseconds before the second attempt; doubled before each further one, with jitter.
+   *
+   * @defaultValue 100
+   */
+  readonly delay?: number | undefined
+  /** Whether an error is worth another attempt; default: every error but aborts and invalid arguments. */
+  readonly shouldRetry?: ((error: unknown, attempt: number) => boolean) | undefined
+}
+
+const LONGEST_DELAY = 30_000
+
+/** Ends the work after `ms`: its signal aborts and the caller is answered, whether the work settles or not. */
+export function timeoutPolicy(ms: number, subject = 'The task'): Policy {
+  return async (passage, next) => {
+    const controller = new AbortController()
+    const timer = after(
+      ms,
+      () => {
+        const error = new TimeoutError(`${subject} took longer than ${ms} ms`)
+        controller.abort(error)
+        passage.interrupt(error)
+      },
+      'foreground',
+    )
+    try {
+      return await inside(passage, [controller.signal], next)
+    } finally {
+      timer.stop()
+    }
+  }
+}
+
+/** Tries failed work again, with growing pauses, until its signal aborts. */
+export function retryPolicy({
+  attempts = 3,
+  delay = 100,
+  shouldRetry = isWorthRetrying,
+}: RetryOptions): Policy {
+  return async (passage, next) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await next({ ...passage, attempt })
+      } catch (error) {
+        const last = attempt >= attempts || passage.signal.aborted
+        if (last || !shouldRetry(error, attempt)) throw error
+        const longest = Math.min(delay * 2 ** (attempt - 1), LONGEST_DELAY)
+        await pauseUnless(passage.signal, longest / 2 + (Math.random() * longest) / 2)
+      }
+    }
+  }
+}
+
+/** What a holding policy may differ in. */
+export interface HoldingOptions<G extends Guard> {
+  /** Told of the guard before the work runs. */
+  readonly held?: ((guard: G) => void) | undefined
+  /** Whether the work's answer waits until the store has confirmed the release; else it has only been sent. */
+  readonly confirmsRelease?: boolean | undefined
+}
+
+/** Holds a lock or permit while the work runs; its signal aborts when the lease is lost. */
+export function holdingPolicy<G extends Guard>(
+  acquire: (signal: AbortSignal) => Promise<G>,
+  { held, confirmsRelease = true }: HoldingOptions<G> = {},
+): Policy {
+  return async (passage, next) => {
+    const guard = await acquire(passage.signal)
+    try {
+      held?.(guard)
+      return await inside(passage, [guard.signal], next)
+    } finally {
+      const released = guard[Symbol.asyncDispose]()
+      if (confirmsRelease) await released
+    }
+  }
+}
+
+/** Runs the work with a signal that also aborts with others. */
+export async function inside<T>(
+  passage: Passage,
+  signals: readonly AbortSignal[],
+  next: (passage: Passage) => Promise<T>,
+): Promise<T> {
+  const joined = joinSignals([passage.signal, ...signals])
+  try {
+    return await next({ ...passage, signal: joined.signal })
+  } finally {
+    joined.letGo()
+  }
+}
+
+function isWorthRetrying(error: unknown): boolean {
+  const code = isHoldfastError(error) ? error.code : ''
+  return code !== 'ERR_HOLDFAST_INVALID_ARGUMENT' && code !== 'ERR_HOLDFAST_ABORTED'
+}
+
+function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const letGo = onAbort(signal, () => {
+      timer.stop()
+      reject(abortError(signal))
+    })
+    const timer = after(
+      ms,
+      () => {
+        letGo()
+        resolve()
+      },
+      'foreground',
+    )
+  })
+}

@@ -1,0 +1,113 @@
+// What a task may be guarded by, and how its options become policies.
+import {
+  expectDuration,
+  expectFunction,
+  expectInteger,
+  expectName,
+  expectOptions,
+  expectTimeout,
+} from './expect.ts'
+import { Idempotency, type IdempotencyOptions } from './idempotency.ts'
+import { type AcquireOptions, Lock, type LockOptions } from './lock.ts'
+import { holdingPolicy, inside, type RetryOptions, retryPolicy, timeoutPolicy } from './policies.ts'
+import { inOrder, type Policy } from './policy.ts'
+import type { Adapter } from './ports.ts'
+import { Semaphore, type SemaphoreOptions } from './semaphore.ts'
+
+/** The lock of a task: a {@link Lock}, or the options of one that is made for it. */
+export type TaskLock = Lock | (LockOptions & Pick<AcquireOptions, 'timeout'>)
+
+/** The semaphore of a task: a {@link Semaphore}, or the options of one that is made for it. */
+export type TaskSemaphore =
+  | Semaphore
+  | (SemaphoreOptions & Pick<AcquireOptions, 'timeout'> & { readonly limit: number })
+
+/** The idempotency of a task: its key, and where and how long the outcome is kept. */
+export interface TaskIdempotency extends IdempotencyOptions {
+  readonly key: string
+  /** What the task was asked to do: the same key with another fingerprint is refused. */
+  readonly fingerprint?: string | undefined
+}
+
+/** Options of `Scope.task`; the policies apply in one order, whatever order they are written in. */
+export interface TaskOptions {
+  /** The name of the task in messages. */
+  readonly name?: string | undefined
+  /** Milliseconds after which the caller is answered with a `TimeoutError` and the task's signal aborts. */
+  readonly timeout?: number | undefined
+  /** Ends the task. */
+  readonly signal?: AbortSignal | undefined
+  /** How often a failed task is tried, or how; default: once. */
+  readonly retry?: number | RetryOptions | undefined
+  /** Runs the task once for a key and replays its value afterwards. */
+  readonly idempotency?: TaskIdempotency | undefined
+  /** Runs the task while a lock is held. */
+  readonly lock?: TaskLock | undefined
+  /** Runs the task while a permit is held. */
+  readonly semaphore?: TaskSemaphore | undefined
+}
+
+/** What a task takes from the scope that it runs in. */
+interface Surroundings {
+  readonly provider: Adapter | undefined
+}
+
+/** The policies of a task's options, as one. */
+export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
+  const { name, timeout, retry, idempotency, lock, semaphore } = options
+  const subject = name === undefined ? 'The task' : `The task '${expectName('name', name)}'`
+  return inOrder({
+    idempotency: idempotency && idempotencyPolicy(scope, idempotency),
+    timeout:
+      timeout === undefined
+        ? undefined
+        : timeoutPolicy(expectDuration('timeout', timeout), subject),
+    retry: retry === undefined ? undefined : retryPolicy(readRetry(retry)),
+    lock: lock && lockPolicy(scope, lock),
+    semaphore: semaphore && semaphorePolicy(scope, semaphore),
+  })
+}
+
+function idempotencyPolicy(scope: Surroundings, options: TaskIdempotency): Policy {
+  const { key, fingerprint, ...rest } = expectOptions(options, 'such as `{ key }`')
+  const idempotency = new Idempotency({ ...rest, provider: rest.provider ?? scope.provider })
+  return async (passage, next) => {
+    // Generic over the work's value: the record is typed by whoever reads it.
+    const work = ({ signal }: { signal: AbortSignal }) => inside(passage, [signal], next)
+    const executed = await idempotency.run(key, work, { fingerprint, signal: passage.signal })
+    return executed.value as Awaited<ReturnType<typeof work>>
+  }
+}
+
+function lockPolicy(scope: Surroundings, lock: TaskLock): Policy {
+  if (lock instanceof Lock) return holdingPolicy((signal) => lock.acquire({ signal }))
+  const { timeout, ...options } = expectOptions(lock, 'such as `{ key }`, or a Lock')
+  expectTimeout('timeout', timeout)
+  const made = new Lock(undefined, { ...options, provider: options.provider ?? scope.provider })
+  return holdingPolicy((signal) => made.acquire({ timeout, signal }))
+}
+
+function semaphorePolicy(scope: Surroundings, semaphore: TaskSemaphore): Policy {
+  if (semaphore instanceof Semaphore) return holdingPolicy((signal) => semaphore.acquire(signal))
+  const { timeout, limit, ...options } = expectOptions(semaphore, 'such as `{ key, limit }`')
+  expectTimeout('timeout', timeout)
+  const provider = options.provider ?? scope.provider
+  const made = new Semaphore(limit, { ...options, provider })
+  return holdingPolicy((signal) => made.acquire({ timeout, signal }))
+}
+
+function readRetry(retry: number | RetryOptions): RetryOptions {
+  if (typeof retry === 'number') return { attempts: expectInteger('retry', retry) }
+  const {
+    attempts = 3,
+    delay = 100,
+    shouldRetry,
+  } = expectOptions(retry, 'such as `{ attempts: 3 }`')
+  return {
+    attempts: expectInteger('retry.attempts', attempts),
+    delay: expectDuration('retry.delay', delay),
+    ...(shouldRetry === undefined
+      ? {}
+      : { shouldRetry: expectFunction('retry.shouldRetry', shouldRetry) }),
+  }
+}
