@@ -63,7 +63,6 @@ export interface Facts {
   'semaphore.wait': Named & { position: number; waiters: number; wakeup: string }
   'idempotency.execute': Named & { replayed: boolean; recovered: boolean }
   scope: { kind: string; outcome: string }
-  'http.guard': { guard: string; outcome: string }
 }
 
 /** The name of an operation of the catalogue. */
@@ -158,13 +157,6 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
     success: 'success',
     facts: { kind: label(own('scope.kind')), outcome },
   },
-  'http.guard': {
-    brief: 'The time that a guard of a route added before the handler',
-    span: false,
-    duration: 'http.guard.duration',
-    success: 'passed',
-    facts: { guard: label(own('guard.type')), outcome: label(own('guard.outcome')) },
-  },
 }
 
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
@@ -194,6 +186,7 @@ export interface Labels {
   'idempotency.replay.age': { name: string }
   'idempotency.record.size': { name: string }
   'scope.active': { kind: string }
+  'http.guard.duration': { guard: string; outcome: string }
   'http.guard.requests': {
     guard: string
     outcome: string
@@ -214,7 +207,6 @@ export type MetricName =
   | 'semaphore.acquire.duration'
   | 'idempotency.execution.duration'
   | 'scope.duration'
-  | 'http.guard.duration'
 
 /** Every metric of the library. */
 export const metricRows: { readonly [M in MetricName]: MetricRow } = {
@@ -269,6 +261,7 @@ export const labelRows: { readonly [G in Gauge]: { readonly [L in keyof Labels[G
   'idempotency.replay.age': nameAnd('idempotency'),
   'idempotency.record.size': nameAnd('idempotency'),
   'scope.active': { kind: own('scope.kind') },
+  'http.guard.duration': { guard: own('guard.type'), outcome: own('guard.outcome') },
   'http.guard.requests': {
     guard: own('guard.type'),
     outcome: own('guard.outcome'),

@@ -13,6 +13,8 @@ interface Claim {
   readonly id: string
   readonly token: number
   readonly startedAt: number
+  /** The execution that it took over. */
+  readonly lost: LostExecution | undefined
   leaseUntil: number
 }
 
@@ -55,7 +57,7 @@ export class MemoryRecords implements Records {
     const { is, meta } = entry
     const now = this.#now()
     if (is.state === 'done') return { state: 'done', value: is.value, age: now - is.at, meta }
-    if (is.id === id) return { state: 'claimed', token: is.token }
+    if (is.id === id) return { state: 'claimed', token: is.token, lost: is.lost }
     if (is.leaseUntil > now) return { state: 'running', retryAfter: is.leaseUntil - now, meta }
     const lost = { startedAt: is.startedAt, fingerprint: entry.fingerprint, meta }
     return takeover === 'never' ? { state: 'lapsed', ...lost } : this.#claim(request, lost)
@@ -93,7 +95,8 @@ export class MemoryRecords implements Records {
     const { record, id, lease, ttl, takeover } = request
     const now = this.#now()
     const kept = takeover === 'recover' ? lost : undefined
-    this.#token = Math.max(this.#token + 1, Math.floor(wallClock() * 1000))
+    const time = wallClock()
+    this.#token = Math.max(this.#token + 1, Math.floor(time * 1000))
     this.#entries.set(record, {
       fingerprint: request.fingerprint ?? lost?.fingerprint,
       meta: kept?.meta ?? request.meta,
@@ -102,7 +105,8 @@ export class MemoryRecords implements Records {
         state: 'running',
         id,
         token: this.#token,
-        startedAt: kept?.startedAt ?? wallClock(),
+        startedAt: kept?.startedAt ?? Math.floor(time),
+        lost,
         leaseUntil: now + lease,
       },
     })
@@ -135,5 +139,5 @@ export class MemoryRecords implements Records {
 
 /** The wall clock without its steps: for display and for tokens that outgrow those of an earlier process. */
 function wallClock(): number {
-  return Math.floor(performance.timeOrigin + performance.now())
+  return performance.timeOrigin + performance.now()
 }

@@ -16,10 +16,11 @@ export class MemorySignals implements Signals {
     }
   }
 
-  /** Delivers a message at once; answers whether anybody listens. */
+  /** Delivers a message; answers whether anybody listens. */
   publish(channel: string, text: string): boolean {
     const listener = this.#listeners.get(channel)
-    listener?.message(text)
+    // After the step that sends it: a listener that asks the store at once must find what the message says.
+    if (listener) queueMicrotask(() => listener.message(text))
     return listener !== undefined
   }
 }

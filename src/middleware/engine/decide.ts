@@ -1,0 +1,128 @@
+// The engine: takes a request through its guards to its handler, and says what becomes of it.
+
+import {
+  isHoldfastError,
+  isLeaseLostError,
+  isStoreUnavailableError,
+} from '../../core/error-guards.ts'
+import { emit } from '../../core/events.ts'
+import type { Passage } from '../../core/policy.ts'
+import { annotateRequest, count, failures, sample } from '../../telemetry/index.ts'
+import type { Exchange } from './exchange.ts'
+import type { Guard, Inward, Verdict } from './guard.ts'
+import { isRefusal, problemAnswer, Refusal } from './problem.ts'
+
+/** Runs the guards, the first one outermost, around the handler. Never rejects. */
+export function decide<A extends readonly unknown[]>(
+  exchange: Exchange<A>,
+  guards: readonly Guard<A>[],
+): Promise<Verdict> {
+  const handler: Inward = async () => ({ kind: 'proceed', end: await exchange.proceed() })
+  const inward = guards.reduceRight<Inward>(
+    (inner, guard) => (passage) => judge(exchange, guard, passage, inner),
+    handler,
+  )
+  return inward({
+    signal: exchange.state.signal,
+    attempt: 1,
+    interrupt: (error) => interrupt(exchange, guards, error),
+  })
+}
+
+async function judge<A extends readonly unknown[]>(
+  exchange: Exchange<A>,
+  guard: Guard<A>,
+  passage: Passage,
+  inward: Inward,
+): Promise<Verdict> {
+  const { enabled, skip, onStoreError, onEvent } = guard.options
+  const tell = telling(exchange, guard)
+  let inner: Promise<Verdict> | undefined
+  const enter: Inward = (inside) => {
+    tell.entered()
+    inner = inward(inside)
+    return inner
+  }
+  try {
+    if (enabled === false || (skip && (await skip(...exchange.args)))) {
+      tell.ended('bypassed')
+      return await inward(passage)
+    }
+    const verdict = await guard.enter(exchange, passage, enter)
+    tell.judged(verdict)
+    return verdict
+  } catch (error) {
+    if (inner) {
+      // The handler has answered: what became of the guard behind it changes nothing for the client.
+      emit(onEvent, { name: 'holdfast.guard.warning', error })
+      tell.ended('error')
+      return await inner
+    }
+    if (onStoreError === 'allow' && isStoreUnavailableError(error)) {
+      emit(onEvent, { name: 'holdfast.guard.fail_open', error })
+      tell.ended('fail_open')
+      return await inward(passage)
+    }
+    const verdict = refusal(guard, error)
+    tell.judged(verdict)
+    return verdict
+  }
+}
+
+function refusal<A extends readonly unknown[]>(
+  { kind, options }: Guard<A>,
+  error: unknown,
+): Verdict {
+  if (!isRefusal(error)) return { kind: 'fail', error }
+  const answer = problemAnswer(error, kind, options.problemBase)
+  return { kind: 'refuse', error, guard: kind, answer }
+}
+
+/** Ends the handler's work and answers for it, because it took too long or lost its lease. */
+function interrupt<A extends readonly unknown[]>(
+  exchange: Exchange<A>,
+  guards: readonly Guard<A>[],
+  error: Error,
+): void {
+  const base = guards[0]?.options.problemBase
+  const answered = exchange.interrupt(problemAnswer(error, 'timeout', base))
+  exchange.state.abort(error)
+  // An answer that has begun cannot be taken back: after a lost lease it must not look complete.
+  if (!answered && isLeaseLostError(error)) exchange.destroy()
+}
+
+/** Tells telemetry of one guard's judgement: how long it took before the handler, and how it ended, once. */
+function telling<A extends readonly unknown[]>(exchange: Exchange<A>, { kind }: Guard<A>) {
+  const started = performance.now()
+  let before: number | undefined
+  const entered = (): void => {
+    before ??= (performance.now() - started) / 1000
+  }
+  const ended = (outcome: string, original?: string, status?: number): void => {
+    entered()
+    if (before !== undefined) sample('http.guard.duration', { guard: kind, outcome }, before)
+    const { method, route } = exchange
+    count('http.guard.requests', { guard: kind, outcome, method, route, status })
+    annotateRequest({ guard: kind, outcome, replayOf: original })
+  }
+  const judged = (verdict: Verdict): void => {
+    if (verdict.kind === 'replay') ended('replayed', verdict.original, verdict.answer.status)
+    else if (verdict.kind === 'refuse' && verdict.guard === kind) {
+      ended(outcomeOf(verdict.error), undefined, verdict.answer.status)
+    } else if (verdict.kind === 'fail') ended('error')
+    else ended(passedAs(exchange, kind))
+  }
+  return { entered, ended, judged }
+}
+
+function passedAs({ state }: Exchange, kind: string): string {
+  if (kind !== 'idempotency') return 'passed'
+  const { idempotency } = state.holdfast
+  if (!idempotency) return 'bypassed'
+  return idempotency.recovered ? 'recovered' : 'executed'
+}
+
+function outcomeOf(error: unknown): string {
+  if (error instanceof Refusal) return error.outcome
+  return (isHoldfastError(error) && failures[error.code]?.outcome) || 'error'
+}

@@ -1,0 +1,41 @@
+// One request and its answer, as the guards see them, whatever the framework.
+import type { Answer, End } from './answer.ts'
+import type { RequestState } from './request-state.ts'
+
+/** The body of a request, as far as the framework can show it. */
+export type RequestBody =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'parsed'; readonly value: unknown }
+  /** There is one, and nobody has read it. */
+  | { readonly kind: 'unread' }
+  | { readonly kind: 'too-large' }
+
+/** A request on its way to its handler; `A` is what the framework's callbacks are given. */
+export interface Exchange<A extends readonly unknown[] = readonly unknown[]> {
+  /** What callbacks of options are called with: `(req, res)` or `(c)`. */
+  readonly args: A
+  readonly method: string
+  /** The path of the URL as the client sent it. */
+  readonly path: string
+  /** The query with its question mark, or the empty string. */
+  readonly query: string
+  /** The template of the matched route, where the framework knows it. */
+  readonly route: string | undefined
+  /** What several guards of one request share. */
+  readonly state: RequestState
+  /** The value of a request header; several of one name are joined by commas. */
+  header(name: string): string | undefined
+  /** The request's body, up to `limit` bytes; the handler can still read it. */
+  body(limit: number): Promise<RequestBody>
+  /** Asks for the answer's body, up to `limit` bytes, to be kept whole for the guard before it leaves. */
+  capture(limit: number): void
+  /** Runs the handler; resolves when it has ended, before the last byte of its answer leaves. Never rejects. */
+  proceed(): Promise<End>
+  /** Answers the client now, while the handler still runs; false when its answer has begun to leave. */
+  interrupt(answer: Answer): boolean
+  /** Breaks the connection off: what has left already cannot be taken back. */
+  destroy(): void
+  /** Calls back when the client has gone and it cannot be told whether the handler still runs. */
+  onAbandoned(callback: () => void): void
+}

@@ -1,0 +1,23 @@
+/**
+ * The middleware engine: guards and their verdicts, for any framework.
+ *
+ * @module
+ */
+
+export type { Answer, End } from './answer.ts'
+export { concat } from './bytes.ts'
+export { decide } from './decide.ts'
+export type { Exchange, RequestBody } from './exchange.ts'
+export type { Guard, GuardKind, GuardOptions, PerRequest, Verdict } from './guard.ts'
+export {
+  type LockGuardOptions,
+  lockGuard,
+  type SemaphoreGuardOptions,
+  semaphoreGuard,
+} from './holding.ts'
+export { type IdempotencyGuardOptions, idempotencyGuard } from './idempotency.ts'
+export { type ProtectOptions, protectGuards } from './protect.ts'
+export { type RequestScopeOptions, requestScopeGuard } from './request-scope.ts'
+export { type HoldfastState, RequestState, stateOf } from './request-state.ts'
+export type { StoredAnswer } from './stored-answer.ts'
+export { type TimeoutGuardOptions, timeoutGuard } from './timing.ts'

@@ -1,0 +1,45 @@
+// Several guards on one route, in the order that policies have, whatever order they are written in.
+import { expectOptions } from '../../core/expect.ts'
+import { POLICY_ORDER } from '../../core/policy.ts'
+import type { Guard, GuardOptions } from './guard.ts'
+import {
+  type LockGuardOptions,
+  lockGuard,
+  type SemaphoreGuardOptions,
+  semaphoreGuard,
+} from './holding.ts'
+import { type IdempotencyGuardOptions, idempotencyGuard } from './idempotency.ts'
+import { type TimeoutGuardOptions, timeoutGuard } from './timing.ts'
+
+/** Options of `protect()`: what each guard alone takes, and what all of them share. */
+export interface ProtectOptions<A extends readonly unknown[]> extends GuardOptions<A> {
+  readonly idempotency?: IdempotencyGuardOptions<A> | undefined
+  /** Milliseconds until the request is answered with 504. */
+  readonly timeout?: number | TimeoutGuardOptions<A> | undefined
+  readonly lock?: LockGuardOptions<A> | undefined
+  readonly semaphore?: SemaphoreGuardOptions<A> | undefined
+}
+
+/** Makes the guards of a route, outermost first. */
+export function protectGuards<A extends readonly unknown[]>(
+  options: ProtectOptions<A>,
+): readonly Guard<A>[] {
+  const { idempotency, timeout, lock, semaphore, ...shared } = expectOptions(
+    options,
+    'such as `{ lock: { key } }`',
+  )
+  const guards = {
+    idempotency: idempotency && idempotencyGuard({ ...shared, ...idempotency }),
+    timeout:
+      timeout === undefined
+        ? undefined
+        : timeoutGuard({
+            ...shared,
+            ...(typeof timeout === 'number' ? { timeout } : timeout),
+          }),
+    retry: undefined,
+    lock: lock && lockGuard({ ...shared, ...lock }),
+    semaphore: semaphore && semaphoreGuard({ ...shared, ...semaphore }),
+  }
+  return POLICY_ORDER.map((kind) => guards[kind]).filter((guard) => guard !== undefined)
+}

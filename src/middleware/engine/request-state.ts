@@ -1,0 +1,83 @@
+// What all guards of one request share.
+import { ClientDisconnectedError } from '../../core/errors.ts'
+import type { LockGuard } from '../../core/lock.ts'
+import type { Scope } from '../../core/scope.ts'
+import type { Permit } from '../../core/semaphore.ts'
+import type { End } from './answer.ts'
+
+/** What the guards of a route tell its handler: `req.holdfast` in Express, `c.var.holdfast` in Hono. */
+export interface HoldfastState {
+  /** The lock that the request holds. */
+  lock?: LockGuard
+  /** The permit that the request holds. */
+  semaphore?: Permit
+  /** How the idempotency key was judged; absent when the request carries none. */
+  idempotency?: {
+    /** The client's key. */
+    readonly key: string
+    /** True when the handler does not run. Only outer middlewares see it. */
+    readonly replayed: boolean
+    /** True when an earlier execution with this key did not record its outcome. */
+    readonly recovered: boolean
+  }
+}
+
+/** What all guards of one request share. */
+export class RequestState {
+  /** What the handler is told. */
+  readonly holdfast: HoldfastState = {}
+  /** The request's scope, once `requestScope()` has made one. */
+  scope: Scope | undefined
+  /** True once a guard has made the answer itself. */
+  refused = false
+  /** How deep the guard is that answered in the handler's stead, and how the handler ends behind it. */
+  interruption: { readonly depth: number; readonly end: Promise<End> } | undefined
+  #depth = 0
+  readonly #controller = new AbortController()
+  #attached = true
+
+  /** Aborts when the work for this request should end. */
+  get signal(): AbortSignal {
+    return this.scope?.signal ?? this.#controller.signal
+  }
+
+  /** Aborts with the client's disconnect, until that was let go, and with a timeout or a lost lease. */
+  get ownSignal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** How many middlewares with guards the request has met before. */
+  nextDepth(): number {
+    return this.#depth++
+  }
+
+  /** The client has gone. */
+  disconnected(cause?: unknown): void {
+    if (!this.#attached) return
+    this.#controller.abort(
+      new ClientDisconnectedError('The client disconnected before it was answered', { cause }),
+    )
+  }
+
+  /** Lets the work go on when the client goes: its outcome will be replayed. */
+  letGoOfClient(): void {
+    this.#attached = false
+  }
+
+  /** Ends the work, whether the client is there or not. */
+  abort(reason: Error): void {
+    this.#controller.abort(reason)
+  }
+}
+
+const states = new WeakMap<object, RequestState>()
+
+/** The state of a request, by the object that the framework makes for each; `made` is told of a new one. */
+export function stateOf(request: object, made?: (state: RequestState) => void): RequestState {
+  const known = states.get(request)
+  if (known) return known
+  const state = new RequestState()
+  states.set(request, state)
+  made?.(state)
+  return state
+}

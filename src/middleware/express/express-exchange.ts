@@ -1,0 +1,77 @@
+// A request of Express, as the engine sees it.
+import type { Request, Response } from 'express'
+import type { Answer, End, Exchange, RequestBody, RequestState } from '../engine/index.ts'
+import { stateOf } from '../engine/index.ts'
+import { ResponseTap } from './response-tap.ts'
+
+/** What callbacks of options are given. */
+export type ExpressArgs = [req: Request, res: Response]
+
+/** A request of Express. */
+export class ExpressExchange implements Exchange<ExpressArgs> {
+  readonly args: ExpressArgs
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly route: string | undefined
+  readonly state: RequestState
+  readonly #tap: ResponseTap
+  readonly #next: () => void
+  readonly #judged: Promise<void>
+
+  /** `judged` resolves when the engine has given its verdict: the answer's last byte waits for that. */
+  constructor(req: Request, res: Response, next: () => void, judged: Promise<void>) {
+    this.args = [req, res]
+    this.method = req.method
+    const at = req.originalUrl.indexOf('?')
+    this.path = at < 0 ? req.originalUrl : req.originalUrl.slice(0, at)
+    this.query = at < 0 ? '' : req.originalUrl.slice(at)
+    // Below a mounted router the base is the concrete path: as part of a name it would have no bounds.
+    const route: unknown = req.route?.path
+    this.route = req.baseUrl === '' && typeof route === 'string' ? route : undefined
+    this.state = stateOf(req)
+    this.#tap = ResponseTap.of(req, res)
+    this.#next = next
+    this.#judged = judged
+  }
+
+  header(name: string): string | undefined {
+    const value = this.args[0].headers[name]
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+
+  async body(limit: number): Promise<RequestBody> {
+    const req = this.args[0] as Request & { rawBody?: unknown; body?: unknown }
+    if (Number(req.headers['content-length'] ?? 0) > limit) return { kind: 'too-large' }
+    for (const bytes of [req.rawBody, req.body]) {
+      if (bytes instanceof Uint8Array) return { kind: 'bytes', bytes }
+    }
+    if (req.body !== undefined) return { kind: 'parsed', value: req.body }
+    const hasBody =
+      req.headers['transfer-encoding'] !== undefined ||
+      Number(req.headers['content-length'] ?? 0) > 0
+    return hasBody ? { kind: 'unread' } : { kind: 'none' }
+  }
+
+  capture(limit: number): void {
+    this.#tap.capture(limit)
+  }
+
+  proceed(): Promise<End> {
+    const ended = this.#tap.watch(this.#judged)
+    this.#next()
+    return ended
+  }
+
+  interrupt(answer: Answer): boolean {
+    return this.#tap.interrupt(answer)
+  }
+
+  destroy(): void {
+    this.args[1].destroy()
+  }
+
+  onAbandoned(callback: () => void): void {
+    this.#tap.onAbandoned(callback)
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The guards as middlewares for Express 4 and 5.
+ *
+ * @module
+ */
+import type { Request, RequestHandler } from 'express'
+import type { Scope } from '../../core/scope.ts'
+import {
+  type ProtectOptions as EngineProtectOptions,
+  type RequestScopeOptions as EngineRequestScopeOptions,
+  type GuardOptions,
+  type HoldfastState,
+  type IdempotencyGuardOptions,
+  idempotencyGuard,
+  type LockGuardOptions,
+  lockGuard,
+  protectGuards,
+  requestScopeGuard,
+  type SemaphoreGuardOptions,
+  semaphoreGuard,
+  type TimeoutGuardOptions,
+  timeoutGuard,
+} from '../engine/index.ts'
+import type { ExpressArgs } from './express-exchange.ts'
+import { middleware, type OnRefused } from './middleware.ts'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** The request's scope; there once `requestScope()` has run. */
+      scope: Scope
+      /** What the guards of the route hold for this request. */
+      holdfast: HoldfastState
+    }
+  }
+}
+
+export type { HoldfastState, StoredAnswer } from '../engine/index.ts'
+export type { ExpressArgs, GuardOptions, OnRefused }
+
+/** What every middleware takes besides its own options. */
+export interface Refusable {
+  /** Answers refused requests instead of problem+json: send something, or pass the error to `next`. */
+  readonly onRefused?: OnRefused | undefined
+}
+
+/** Options of {@link idempotency}. */
+export type IdempotencyOptions = IdempotencyGuardOptions<ExpressArgs> & Refusable
+/** Options of {@link lock}. */
+export type LockOptions = LockGuardOptions<ExpressArgs> & Refusable
+/** Options of {@link semaphore}. */
+export type SemaphoreOptions = SemaphoreGuardOptions<ExpressArgs> & Refusable
+/** Options of {@link timeout}. */
+export type TimeoutOptions = TimeoutGuardOptions<ExpressArgs> & Refusable
+/** Options of {@link requestScope}. */
+export type RequestScopeOptions = EngineRequestScopeOptions<ExpressArgs>
+/** Options of {@link protect}. */
+export type ProtectOptions = EngineProtectOptions<ExpressArgs> & Refusable
+
+/**
+ * Gives each request a scope, as `req.scope` and `currentScope()`, that ends when its handler has ended.
+ *
+ * Its signal aborts when the client disconnects (unless an idempotency key was accepted), on the timeout, and with the
+ * parent. Its provider serves the guards behind it.
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { MemoryAdapter } from 'holdfast'
+ * import { requestScope } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.use(requestScope({ provider: new MemoryAdapter(), timeout: 30_000 }))
+ * app.get('/', (req, res) => {
+ *   res.json({ aborted: req.scope.signal.aborted })
+ * })
+ * ```
+ */
+export function requestScope(options: RequestScopeOptions = {}): RequestHandler {
+  const tell = (scope: Scope, req: Request): void => {
+    req.scope = scope
+  }
+  return middleware('requestScope', [requestScopeGuard(options, tell)], undefined)
+}
+
+/**
+ * Runs a request with an `Idempotency-Key` once and replays its answer to retries.
+ *
+ * Mount it after authentication and body parsing, before what it protects. Follows
+ * draft-ietf-httpapi-idempotency-key-header-07: 400 for a missing or invalid key, 409 while the first request runs, 422
+ * for the same key with another payload. The answer is stored before its last byte leaves; a 5xx is not stored.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { idempotency } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.use(express.json(), idempotency())
+ * app.post('/payments', (_req, res) => {
+ *   res.status(201).json({ paymentId: 'p1' })
+ * })
+ * ```
+ */
+export function idempotency(options: IdempotencyOptions = {}): RequestHandler {
+  return middleware('idempotency', [idempotencyGuard(options)], options.onRefused)
+}
+
+/**
+ * Runs the handler while a lock is held; a request that cannot have it is answered 409 with Retry-After.
+ *
+ * The lock is released when the handler has ended its answer, also when the client has left or was answered 504.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { lock } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.post('/orders/:id/ship', lock({ key: (req) => `order:${req.params.id}`, timeout: 2_000 }), (req, res) => {
+ *   res.json({ fencingToken: req.holdfast.lock?.fencingToken })
+ * })
+ * ```
+ */
+export function lock(options: LockOptions): RequestHandler {
+  return middleware('lock', [lockGuard(options)], options.onRefused)
+}
+
+/**
+ * Lets no more than `limit` requests run at a time, over all processes; others are answered 503 with Retry-After.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { semaphore } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.get('/reports', semaphore({ limit: 2, timeout: 300 }), (_req, res) => {
+ *   res.json([])
+ * })
+ * ```
+ */
+export function semaphore(options: SemaphoreOptions): RequestHandler {
+  return middleware('semaphore', [semaphoreGuard(options)], options.onRefused)
+}
+
+/**
+ * Answers 504 when the handler takes too long; `req.scope.signal` aborts then, and what is held stays held until the
+ * handler has ended.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { timeout } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.get('/slow', timeout(10_000), (_req, res) => {
+ *   res.json([])
+ * })
+ * ```
+ */
+export function timeout(options: number | TimeoutOptions): RequestHandler {
+  const onRefused = typeof options === 'number' ? undefined : options.onRefused
+  return middleware('timeout', [timeoutGuard(options)], onRefused)
+}
+
+/**
+ * Several guards on one route, always in one order: idempotency, timeout, lock, semaphore.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { protect } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.post(
+ *   '/orders/:id/pay',
+ *   express.json(),
+ *   protect({
+ *     idempotency: { required: true },
+ *     lock: { key: (req) => `order:${req.params.id}`, timeout: 2_000 },
+ *     timeout: 10_000,
+ *   }),
+ *   (_req, res) => {
+ *     res.status(201).json({ paid: true })
+ *   },
+ * )
+ * ```
+ */
+export function protect(options: ProtectOptions): RequestHandler {
+  return middleware('protect', protectGuards(options), options.onRefused)
+}

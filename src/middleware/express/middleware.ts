@@ -1,0 +1,57 @@
+// How guards become a middleware of Express: run the engine, send its verdict.
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { decide, type Guard, type Verdict } from '../engine/index.ts'
+import { type ExpressArgs, ExpressExchange } from './express-exchange.ts'
+import { write } from './response-tap.ts'
+
+/** An own answer to refused requests: send it, or pass the error to `next`. */
+export type OnRefused = (error: unknown, req: Request, res: Response, next: NextFunction) => void
+
+/** The middleware of some guards, under a name for stack traces and spans. */
+export function middleware(
+  name: string,
+  guards: readonly Guard<ExpressArgs>[],
+  onRefused: OnRefused | undefined,
+): RequestHandler {
+  const run = async (req: Request, res: Response, next: NextFunction): Promise<void> => {
+    let judged: () => void = () => {}
+    const judgement = new Promise<void>((resolve) => {
+      judged = resolve
+    })
+    const exchange = new ExpressExchange(req, res, next, judgement)
+    // What callers hold is shown before the handler runs, and to it alone.
+    ;(req as { holdfast?: unknown }).holdfast = exchange.state.holdfast
+    const verdict = await decide(exchange, guards)
+    judged()
+    send(verdict, exchange, req, res, next, onRefused)
+  }
+  // Express 4 would leave a rejection unhandled.
+  const handle: RequestHandler = (req, res, next) => void run(req, res, next).catch(next)
+  Object.defineProperty(handle, 'name', { value: name })
+  return handle
+}
+
+function send(
+  verdict: Verdict,
+  { state }: ExpressExchange,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+  onRefused: OnRefused | undefined,
+): void {
+  if (verdict.kind === 'proceed') return
+  if (verdict.kind === 'fail') {
+    next(verdict.error)
+    return
+  }
+  if (res.destroyed) return
+  if (verdict.kind === 'refuse') {
+    state.refused = true
+    if (onRefused) {
+      onRefused(verdict.error, req, res, next)
+      return
+    }
+  }
+  write(res, verdict.answer)
+  res.end(verdict.answer.body)
+}

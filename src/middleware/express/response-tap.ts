@@ -1,0 +1,276 @@
+// The tap on a Node response: sees the handler's answer, can hold back its end, and can answer in its stead.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Answer, concat, type End, stateOf } from '../engine/index.ts'
+import { type HeadHeaders, headersOf } from './headers.ts'
+
+type Callback = (error?: Error | null) => void
+
+/** A guard that waits for the handler's end; those further in hear of it first. */
+interface Watcher {
+  readonly ended: (end: End) => void
+  /** Resolves when the guard has done what it does before the last byte leaves. */
+  readonly done: Promise<void>
+}
+
+interface Held {
+  readonly bytes: Uint8Array
+  readonly callback: Callback | undefined
+}
+
+/** Where the handler's answer goes. */
+type Flow =
+  /** Straight on. */
+  | 'passing'
+  /** Held back, because it may be complete before this turn of the event loop is over. */
+  | 'holding'
+  /** Nowhere: the client has been answered already. */
+  | 'sinking'
+
+const taps = new WeakMap<ServerResponse, ResponseTap>()
+
+/**
+ * One tap for each response, however many guards are on its route.
+ *
+ * `res.json`, `res.send`, streams and `sendFile` all end in `write` and `end`, and the headers of `writeHead` are seen
+ * nowhere else: patching these sees every answer.
+ */
+export class ResponseTap {
+  readonly #req: IncomingMessage
+  readonly #res: ServerResponse
+  readonly #write: ServerResponse['write']
+  readonly #end: ServerResponse['end']
+  readonly #writeHead: ServerResponse['writeHead']
+  readonly #flushHeaders: ServerResponse['flushHeaders']
+  readonly #watchers: Watcher[] = []
+  readonly #abandoned: (() => void)[] = []
+  #flow: Flow = 'passing'
+  #limit = 0
+  #held: Held[] = []
+  #heldBytes = 0
+  #head: HeadHeaders
+  #streamed = false
+  #ended = false
+  #closed = false
+
+  private constructor(req: IncomingMessage, res: ServerResponse) {
+    this.#req = req
+    this.#res = res
+    this.#write = res.write
+    this.#end = res.end
+    this.#writeHead = res.writeHead
+    this.#flushHeaders = res.flushHeaders
+    res.write = ((chunk: unknown, ...rest: unknown[]) =>
+      this.#onWrite(chunk, rest)) as typeof res.write
+    res.end = ((...args: unknown[]) => this.#onEnd(args)) as typeof res.end
+    res.writeHead = ((...args: unknown[]) => this.#onWriteHead(args)) as typeof res.writeHead
+    res.flushHeaders = () => this.#onFlushHeaders()
+    res.once('close', () => this.#onClose())
+  }
+
+  static of(req: IncomingMessage, res: ServerResponse): ResponseTap {
+    const tap = taps.get(res) ?? new ResponseTap(req, res)
+    taps.set(res, tap)
+    return tap
+  }
+
+  /** Waits for the handler's end; its last byte leaves when `done` has resolved. */
+  watch(done: Promise<void>): Promise<End> {
+    return new Promise((ended) => this.#watchers.push({ ended, done }))
+  }
+
+  /** Keeps the answer's body, up to `limit` bytes, whole and held back while that is possible. */
+  capture(limit: number): void {
+    if (this.#flow !== 'passing' || this.#res.headersSent) return
+    this.#flow = 'holding'
+    this.#limit = limit
+  }
+
+  /** Calls back when the response has closed before the handler's end; at once when it has closed already. */
+  onAbandoned(callback: () => void): void {
+    if (this.#closed && !this.#ended) callback()
+    else this.#abandoned.push(callback)
+  }
+
+  /** Answers in the handler's stead; what it still writes goes nowhere. */
+  interrupt(answer: Answer): boolean {
+    const res = this.#res
+    if (this.#ended || this.#flow === 'sinking' || this.#streamed || res.headersSent) return false
+    this.#flow = 'sinking'
+    this.#release(new Error('The client was answered already'))
+    for (const name of res.getHeaderNames()) {
+      // What outer middlewares have set for every answer stays; what describes the handler's body does not.
+      if (/^(content-|etag$|last-modified$|transfer-encoding$)/.test(name)) res.removeHeader(name)
+    }
+    write(res, answer)
+    this.#writeHead.call(res, answer.status)
+    const body = this.#req.method === 'HEAD' ? undefined : answer.body
+    this.#end.call(res, body, 'utf8', undefined)
+    this.#sink()
+    return true
+  }
+
+  #onWrite(chunk: unknown, rest: readonly unknown[]): boolean {
+    if (this.#flow === 'passing' && !this.#ended) {
+      this.#streamed = true
+      return this.#write.apply(this.#res, [chunk, ...rest] as unknown as [string, 'utf8'])
+    }
+    const callback = rest.find((each) => typeof each === 'function') as Callback | undefined
+    if (this.#flow === 'sinking') {
+      if (callback) queueMicrotask(callback)
+      return true
+    }
+    if (this.#ended) {
+      if (callback) queueMicrotask(() => callback(new Error('write after end')))
+      return false
+    }
+    this.#hold(bytesOf(chunk, rest[0]), callback)
+    return true
+  }
+
+  #hold(bytes: Uint8Array, callback: Callback | undefined): void {
+    if (this.#held.length === 0 && !this.#isBounded()) {
+      // What is not complete within this turn is a stream: it flows, and is not kept.
+      setImmediate(() => this.#stream())
+    }
+    this.#held.push({ bytes, callback })
+    this.#heldBytes += bytes.length
+    if (this.#heldBytes > this.#limit) this.#stream()
+  }
+
+  /** Whether the answer says that it will fit: then it is worth waiting for, turns later too. */
+  #isBounded(): boolean {
+    const length = headersOf(this.#res, this.#head).find(([name]) => name === 'content-length')
+    return length !== undefined && Number(length[1]) <= this.#limit
+  }
+
+  #stream(): void {
+    if (this.#flow !== 'holding' || this.#ended) return
+    this.#flow = 'passing'
+    this.#streamed = true
+    this.#release()
+  }
+
+  /** Lets go of what is held: sends it, or tells its writers that it was not. */
+  #release(error?: Error): void {
+    const held = this.#held
+    this.#held = []
+    for (const { bytes, callback } of held) {
+      if (error) callback?.(error)
+      else this.#write.call(this.#res, bytes, 'utf8', callback)
+    }
+  }
+
+  #onWriteHead(args: readonly unknown[]): ServerResponse {
+    const res = this.#res
+    this.#head = args.find((each) => typeof each === 'object' && each !== null) as HeadHeaders
+    if (this.#flow !== 'sinking') return this.#writeHead.apply(res, args as [number])
+    res.statusCode = args[0] as number
+    return res
+  }
+
+  #onFlushHeaders(): void {
+    if (this.#flow === 'sinking') return
+    // The headers leave now: whoever sends them early means to stream.
+    this.#stream()
+    this.#streamed = true
+    this.#flushHeaders.call(this.#res)
+  }
+
+  #onEnd(args: readonly unknown[]): ServerResponse {
+    const res = this.#res
+    const callback = args.find((each) => typeof each === 'function') as Callback | undefined
+    if (this.#ended) {
+      if (callback) queueMicrotask(callback)
+      return res
+    }
+    const hasChunk = args.length > 0 && typeof args[0] !== 'function' && args[0] != null
+    const chunk = hasChunk ? bytesOf(args[0], args[1]) : undefined
+    if (this.#watchers.length === 0 && this.#flow === 'passing') {
+      this.#ended = true
+      return this.#end.apply(res, args as unknown as [string, 'utf8'])
+    }
+    const holding = this.#flow === 'holding'
+    const size = this.#heldBytes + (chunk?.length ?? 0)
+    const kept = [...this.#held.map(({ bytes }) => bytes), ...(chunk ? [chunk] : [])]
+    const whole = holding && size <= this.#limit
+    const body = whole ? concat(kept) : undefined
+    const end: End = {
+      status: res.statusCode,
+      headers: headersOf(res, this.#head),
+      body: body && this.#hasBody() ? body : body && new Uint8Array(),
+      late: this.#flow === 'sinking',
+      refused: stateOf(this.#req).refused,
+    }
+    this.#ended = true
+    if (this.#flow !== 'sinking') this.#commitHead(size)
+    void this.#finish(end, chunk, callback)
+    return res
+  }
+
+  /** Fixes status and headers, so that nothing between the handler's end and the real one can change them. */
+  #commitHead(size: number): void {
+    const res = this.#res
+    if (res.headersSent) return
+    const sized = res.hasHeader('content-length') || res.hasHeader('transfer-encoding')
+    if (!sized && !this.#streamed && this.#hasBody() && !res.hasHeader('trailer')) {
+      res.setHeader('content-length', size)
+    }
+    this.#writeHead.call(res, res.statusCode)
+  }
+
+  #hasBody(): boolean {
+    const { statusCode } = this.#res
+    return (
+      this.#req.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304 && statusCode >= 200
+    )
+  }
+
+  async #finish(end: End, chunk: Uint8Array | undefined, callback: Callback | undefined) {
+    for (let watcher = this.#watchers.pop(); watcher; watcher = this.#watchers.pop()) {
+      watcher.ended(end)
+      await watcher.done
+    }
+    if (end.late) {
+      callback?.()
+      return
+    }
+    this.#release()
+    this.#end.call(this.#res, chunk, 'utf8', callback as () => void)
+  }
+
+  #onClose(): void {
+    this.#closed = true
+    if (!this.#res.writableFinished) stateOf(this.#req).disconnected()
+    if (this.#ended) return
+    for (const callback of this.#abandoned) callback()
+  }
+
+  /** Makes the answered response look unanswered to its handler, so that what comes late does no harm. */
+  #sink(): void {
+    const res = this.#res
+    res.statusCode = 200
+    const define = (name: string, value: PropertyDescriptor): void => {
+      Object.defineProperty(res, name, { configurable: true, ...value })
+    }
+    // An error handler that finds the headers sent would destroy a connection that other requests use.
+    define('headersSent', { get: () => false })
+    for (const name of ['setHeader', 'appendHeader', 'setHeaders', 'removeHeader']) {
+      define(name, { value: () => res, writable: true })
+    }
+  }
+}
+
+/** Writes an answer's status and headers; several of one name stay several. */
+export function write(res: ServerResponse, { status, headers }: Answer): void {
+  res.statusCode = status
+  const names = new Map<string, string[]>()
+  for (const [name, value] of headers) names.set(name, [...(names.get(name) ?? []), value])
+  for (const [name, values] of names) {
+    res.setHeader(name, values.length === 1 ? (values[0] as string) : values)
+  }
+}
+
+function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
+  if (typeof chunk !== 'string') return chunk as Uint8Array
+  return Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
+}

@@ -1,0 +1,192 @@
+// A request of Hono, as the engine sees it.
+import type { Context, Next } from 'hono'
+import { routePath } from 'hono/route'
+import type { Answer, End, Exchange, RequestBody, RequestState } from '../engine/index.ts'
+import { concat, stateOf } from '../engine/index.ts'
+import { peekBody } from './response-body.ts'
+
+/** What callbacks of options are given. */
+export type HonoArgs = [c: Context]
+
+/** How much of an answer is looked at to tell whether it is complete, when no guard keeps it. */
+const PEEK = 262_144
+const BODYLESS = new Set([101, 204, 205, 304])
+
+/** A request of Hono. */
+export class HonoExchange implements Exchange<HonoArgs> {
+  readonly args: HonoArgs
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly route: string | undefined
+  readonly state: RequestState
+  /** Resolves when the answer must leave before the engine's verdict: a stream begins, or the handler was answered for. */
+  readonly early: Promise<Response | undefined>
+  readonly #next: Next
+  readonly #judged: Promise<void>
+  #answerEarly: (response: Response | undefined) => void = () => {}
+  #limit = PEEK
+  #tellEnd: (end: End) => void = () => {}
+  readonly #depth: number
+  /** Breaks a stream off, once one has begun. */
+  #breakOff: (() => void) | undefined
+
+  /** `judged` resolves when the engine has given its verdict: the last byte of a stream waits for that. */
+  constructor(c: Context, next: Next, judged: Promise<void>) {
+    this.args = [c]
+    this.method = c.req.method
+    const { pathname, search } = new URL(c.req.url)
+    this.path = pathname
+    this.query = search
+    this.route = routePath(c, -1)
+    this.state = followedState(c)
+    this.#depth = this.state.nextDepth()
+    this.#next = next
+    this.#judged = judged
+    this.early = new Promise((resolve) => {
+      this.#answerEarly = resolve
+    })
+  }
+
+  get #c(): Context {
+    return this.args[0]
+  }
+
+  header(name: string): string | undefined {
+    return this.#c.req.header(name)
+  }
+
+  async body(limit: number): Promise<RequestBody> {
+    const { req } = this.#c
+    if (Number(this.header('content-length') ?? 0) > limit) return { kind: 'too-large' }
+    // A body that an outer middleware has read is kept by Hono.
+    if (req.raw.bodyUsed) return bytesWithin(new Uint8Array(await req.arrayBuffer()), limit)
+    if (!req.raw.body) return { kind: 'none' }
+    // A clone, so that the handler can read the raw request too.
+    const { body } = req.raw.clone()
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for (const reader = (body as ReadableStream<Uint8Array>).getReader(); ; ) {
+      const { done, value } = await reader.read()
+      if (done) return bytesWithin(concat(chunks), limit)
+      chunks.push(value)
+      size += value.length
+      if (size > limit) {
+        void reader.cancel().catch(() => {})
+        return { kind: 'too-large' }
+      }
+    }
+  }
+
+  capture(limit: number): void {
+    this.#limit = limit
+  }
+
+  async proceed(): Promise<End> {
+    const end = await this.#handle()
+    this.#tellEnd(end)
+    return end
+  }
+
+  interrupt(answer: Answer): boolean {
+    if (this.state.interruption || this.#breakOff) return false
+    const end = new Promise<End>((resolve) => {
+      this.#tellEnd = resolve
+    })
+    this.state.interruption = { depth: this.#depth, end }
+    this.#answerEarly(responseOf(answer))
+    return true
+  }
+
+  destroy(): void {
+    this.#breakOff?.()
+  }
+
+  onAbandoned(): void {
+    // The handler's own promise tells when it has ended, whether the client is there or not.
+  }
+
+  async #handle(): Promise<End> {
+    const c = this.#c
+    try {
+      await this.#next()
+    } catch (error) {
+      // Hono makes no answer of what is not an Error: it is thrown on, unless the client has been answered.
+      return { ...this.#end(500, undefined), error, unanswered: !this.state.interruption }
+    }
+    const { interruption } = this.state
+    if (interruption && interruption.depth > this.#depth) {
+      // A guard further in has answered, and its handler still runs: the answer leaves, and the end is waited for.
+      this.#answerEarly(undefined)
+      return interruption.end
+    }
+    const body = await this.#settle()
+    const status = this.state.interruption ? (c.error ? 500 : 200) : c.res.status
+    return { ...this.#end(status, body), ...(c.error && { error: c.error }) }
+  }
+
+  /** The whole body of a response that is complete; a stream is let go, and waited for to its end. */
+  async #settle(): Promise<Uint8Array | undefined> {
+    if (this.state.interruption) return undefined
+    const { res } = this.#c
+    const body = res.body as ReadableStream<Uint8Array<ArrayBuffer>> | null
+    if (!body) return new Uint8Array()
+    if (this.method === 'HEAD') {
+      // Hono runs the GET handler for a HEAD, and leaves its body unread.
+      void body.cancel().catch(() => {})
+      this.#replace(new Response(null, res))
+      return new Uint8Array()
+    }
+    const length = res.headers.get('content-length')
+    const bounded = length !== null && Number(length) <= this.#limit
+    const peeked = await peekBody(body, this.#limit, bounded, () => this.#judged)
+    if (peeked.kind === 'complete') {
+      if (this.state.interruption) return undefined
+      this.#replace(new Response(peeked.bytes, res))
+      return peeked.bytes.length <= this.#limit ? peeked.bytes : undefined
+    }
+    if (this.state.interruption) return undefined
+    this.#replace(new Response(peeked.body, res))
+    this.#breakOff = peeked.breakOff
+    this.#answerEarly(undefined)
+    await peeked.ended
+    return undefined
+  }
+
+  #replace(response: Response): void {
+    const c = this.#c
+    // Hono merges the headers of a response that is replaced into the next one: here they are the same.
+    c.res = undefined
+    c.res = response
+  }
+
+  #end(status: number, body: Uint8Array | undefined): End {
+    const headers = [...this.#c.res.headers]
+    const { interruption, refused } = this.state
+    return { status, headers, body, late: interruption !== undefined, refused }
+  }
+}
+
+/** The state of a request, which follows its client from the first guard on. */
+function followedState(c: Context): RequestState {
+  return stateOf(c, (state) => {
+    const { signal } = c.req.raw
+    const tell = (): void => state.disconnected(signal.reason)
+    if (signal?.aborted) tell()
+    else signal?.addEventListener('abort', tell, { once: true })
+  })
+}
+
+/** An answer as a Response. */
+export function responseOf({ status, headers, body }: Answer): Response {
+  const list = new Headers()
+  for (const [name, value] of headers) list.append(name, value)
+  return new Response(BODYLESS.has(status) ? null : (body as Uint8Array<ArrayBuffer>), {
+    status,
+    headers: list,
+  })
+}
+
+function bytesWithin(bytes: Uint8Array, limit: number): RequestBody {
+  return bytes.length > limit ? { kind: 'too-large' } : { kind: 'bytes', bytes }
+}

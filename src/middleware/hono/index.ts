@@ -1,0 +1,199 @@
+/**
+ * The guards as middlewares for Hono.
+ *
+ * @module
+ */
+import type { Context, MiddlewareHandler } from 'hono'
+import type { Scope } from '../../core/scope.ts'
+import {
+  type ProtectOptions as EngineProtectOptions,
+  type RequestScopeOptions as EngineRequestScopeOptions,
+  type GuardOptions,
+  type HoldfastState,
+  type IdempotencyGuardOptions,
+  idempotencyGuard,
+  type LockGuardOptions,
+  lockGuard,
+  protectGuards,
+  requestScopeGuard,
+  type SemaphoreGuardOptions,
+  semaphoreGuard,
+  type TimeoutGuardOptions,
+  timeoutGuard,
+} from '../engine/index.ts'
+import type { HonoArgs } from './hono-exchange.ts'
+import { middleware, type OnRefused } from './middleware.ts'
+
+export type { HoldfastState, StoredAnswer } from '../engine/index.ts'
+export type { GuardOptions, HonoArgs, OnRefused }
+
+/** What every guard adds to the context. */
+export interface GuardEnv {
+  Variables: {
+    /** What the guards of the route hold for this request. */
+    holdfast: HoldfastState
+  }
+}
+
+/** What {@link requestScope} adds to the context. */
+export interface ScopeEnv {
+  Variables: GuardEnv['Variables'] & {
+    /** The request's scope. */
+    scope: Scope
+  }
+}
+
+/** What every middleware takes besides its own options. */
+export interface Refusable {
+  /** Answers refused requests instead of problem+json. */
+  readonly onRefused?: OnRefused | undefined
+}
+
+/** Options of {@link idempotency}. */
+export type IdempotencyOptions = IdempotencyGuardOptions<HonoArgs> & Refusable
+/** Options of {@link lock}. */
+export type LockOptions = LockGuardOptions<HonoArgs> & Refusable
+/** Options of {@link semaphore}. */
+export type SemaphoreOptions = SemaphoreGuardOptions<HonoArgs> & Refusable
+/** Options of {@link timeout}. */
+export type TimeoutOptions = TimeoutGuardOptions<HonoArgs> & Refusable
+/** Options of {@link requestScope}. */
+export type RequestScopeOptions = EngineRequestScopeOptions<HonoArgs>
+/** Options of {@link protect}. */
+export type ProtectOptions = EngineProtectOptions<HonoArgs> & Refusable
+
+/**
+ * Gives each request a scope, as `c.var.scope` and `currentScope()`, that ends when its handler has ended.
+ *
+ * Its signal aborts when the client disconnects (unless an idempotency key was accepted), on the timeout, and with the
+ * parent. Its provider serves the guards behind it.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { MemoryAdapter } from 'holdfast'
+ * import { requestScope } from 'holdfast/hono'
+ *
+ * const app = new Hono()
+ *   .use(requestScope({ provider: new MemoryAdapter(), timeout: 30_000 }))
+ *   .get('/', (c) => c.json({ aborted: c.var.scope.signal.aborted }))
+ * console.log((await app.request('/')).status)
+ * ```
+ */
+export function requestScope(options: RequestScopeOptions = {}): MiddlewareHandler<ScopeEnv> {
+  const tell = (scope: Scope, c: Context): void => c.set('scope', scope)
+  return middleware('requestScope', [requestScopeGuard(options, tell)], undefined)
+}
+
+/**
+ * Runs a request with an `Idempotency-Key` once and replays its answer to retries.
+ *
+ * Mount it after authentication, before what it protects. Follows draft-ietf-httpapi-idempotency-key-header-07: 400 for
+ * a missing or invalid key, 409 while the first request runs, 422 for the same key with another payload. The answer is
+ * stored before it leaves; a 5xx is not stored.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { idempotency } from 'holdfast/hono'
+ *
+ * const app = new Hono()
+ *   .use(idempotency())
+ *   .post('/payments', (c) => c.json({ paymentId: 'p1' }, 201))
+ * const headers = { 'Idempotency-Key': '"order-1"' }
+ * console.log((await app.request('/payments', { method: 'POST', headers })).status)
+ * ```
+ */
+export function idempotency(options: IdempotencyOptions = {}): MiddlewareHandler<GuardEnv> {
+  return middleware('idempotency', [idempotencyGuard(options)], options.onRefused)
+}
+
+/**
+ * Runs the handler while a lock is held; a request that cannot have it is answered 409 with Retry-After.
+ *
+ * The lock is released when the handler has ended, a stream with its last chunk, also when the client was answered 504.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { lock } from 'holdfast/hono'
+ *
+ * const app = new Hono().post(
+ *   '/orders/:id/ship',
+ *   lock({ key: (c) => `order:${c.req.param('id')}`, timeout: 2_000 }),
+ *   (c) => c.json({ fencingToken: c.var.holdfast.lock?.fencingToken }),
+ * )
+ * console.log((await app.request('/orders/7/ship', { method: 'POST' })).status)
+ * ```
+ */
+export function lock(options: LockOptions): MiddlewareHandler<GuardEnv> {
+  return middleware('lock', [lockGuard(options)], options.onRefused)
+}
+
+/**
+ * Lets no more than `limit` requests run at a time, over all processes; others are answered 503 with Retry-After.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { semaphore } from 'holdfast/hono'
+ *
+ * const app = new Hono().get('/reports', semaphore({ limit: 2, timeout: 300 }), (c) => c.json([]))
+ * console.log((await app.request('/reports')).status)
+ * ```
+ */
+export function semaphore(options: SemaphoreOptions): MiddlewareHandler<GuardEnv> {
+  return middleware('semaphore', [semaphoreGuard(options)], options.onRefused)
+}
+
+/**
+ * Answers 504 when the handler takes too long; `c.var.scope.signal` aborts then, and what is held stays held until the
+ * handler has ended.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { timeout } from 'holdfast/hono'
+ *
+ * const app = new Hono().get('/slow', timeout(10_000), (c) => c.json([]))
+ * console.log((await app.request('/slow')).status)
+ * ```
+ */
+export function timeout(options: number | TimeoutOptions): MiddlewareHandler<GuardEnv> {
+  const onRefused = typeof options === 'number' ? undefined : options.onRefused
+  return middleware('timeout', [timeoutGuard(options)], onRefused)
+}
+
+/**
+ * Several guards on one route, always in one order: idempotency, timeout, lock, semaphore.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { protect } from 'holdfast/hono'
+ *
+ * const app = new Hono().post(
+ *   '/orders/:id/pay',
+ *   protect({
+ *     idempotency: { required: true },
+ *     lock: { key: (c) => `order:${c.req.param('id')}`, timeout: 2_000 },
+ *     timeout: 10_000,
+ *   }),
+ *   (c) => c.json({ paid: true }, 201),
+ * )
+ * console.log((await app.request('/orders/7/pay', { method: 'POST' })).status)
+ * ```
+ */
+export function protect(options: ProtectOptions): MiddlewareHandler<GuardEnv> {
+  return middleware('protect', protectGuards(options), options.onRefused)
+}

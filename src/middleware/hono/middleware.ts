@@ -1,0 +1,49 @@
+// How guards become a middleware of Hono: run the engine, return its verdict.
+import type { Context, Env, MiddlewareHandler } from 'hono'
+import { decide, type Guard, type Verdict } from '../engine/index.ts'
+import { type HonoArgs, HonoExchange, responseOf } from './hono-exchange.ts'
+
+/** An own answer to refused requests. */
+export type OnRefused = (error: unknown, c: Context) => Response | Promise<Response>
+
+/** The middleware of some guards, under a name for stack traces. */
+export function middleware<E extends Env>(
+  name: string,
+  guards: readonly Guard<HonoArgs>[],
+  onRefused: OnRefused | undefined,
+): MiddlewareHandler<E> {
+  const handle: MiddlewareHandler<E> = async (c, next) => {
+    let judged: () => void = () => {}
+    const judgement = new Promise<void>((resolve) => {
+      judged = resolve
+    })
+    const exchange = new HonoExchange(c, next, judgement)
+    c.set('holdfast' as never, exchange.state.holdfast as never)
+    const deciding = decide(exchange, guards).finally(judged)
+    const early = exchange.early.then((response) => ({ kind: 'early', response }) as const)
+    const first = await Promise.race([deciding, early])
+    return first.kind === 'early' ? first.response : answer(first, exchange, c, onRefused)
+  }
+  Object.defineProperty(handle, 'name', { value: name })
+  return handle
+}
+
+function answer(
+  verdict: Verdict,
+  { state }: HonoExchange,
+  c: Context,
+  onRefused: OnRefused | undefined,
+): Response | Promise<Response> | undefined {
+  switch (verdict.kind) {
+    case 'proceed':
+      if (verdict.end.unanswered) throw verdict.end.error
+      return undefined
+    case 'fail':
+      throw verdict.error
+    case 'refuse':
+      state.refused = true
+      return onRefused ? onRefused(verdict.error, c) : responseOf(verdict.answer)
+    case 'replay':
+      return responseOf(verdict.answer)
+  }
+}
