@@ -1,0 +1,33 @@
+// What keeps a process alive: somebody who waits for a lock, and nothing else of ours.
+
+import { Lock } from 'holdfast'
+import { RedisAdapter } from 'holdfast/redis'
+import { Redis } from 'ioredis'
+import { expect, inject, test } from 'vitest'
+import { startChild } from '../support/child.ts'
+
+test('a program that awaits a lock at its top level waits; with its client closed it ends by itself', async () => {
+  const url = inject('redisUrl')
+  const keyPrefix = `process-end-${process.pid}:`
+  const redis = new Redis(url)
+  const provider = new RedisAdapter(redis, { keyPrefix })
+  const held = await new Lock(undefined, { provider, key: 'awaited' }).acquire()
+  await using program = startChild(new URL('./top-level-child.ts', import.meta.url), {
+    argument: { url, keyPrefix },
+  })
+  await program.next('waiting')
+  const ended = program.exit.then(({ code, signal }) => `ended with ${signal ?? code}`)
+  // Longer than a beat: what keeps it alive is not one timer that happens to run.
+  const still = new Promise((resolve) => setTimeout(() => resolve('still waiting'), 2_500))
+  expect(await Promise.race([ended, still])).toBe('still waiting')
+
+  await held.release()
+  expect(await program.next('acquired')).toMatchObject({ held: true })
+  await program.next('closed')
+  const closed = performance.now()
+  expect(await program.exit).toEqual({ code: 0, signal: null })
+  expect(performance.now() - closed).toBeLessThan(1_000)
+  expect(program.stderr).toBe('')
+  await provider.disconnect()
+  await redis.quit()
+})

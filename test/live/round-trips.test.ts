@@ -1,0 +1,78 @@
+// What an uncontended operation costs on the wire: one command each, as the Redis server saw them.
+
+import { Idempotency, Lock, Semaphore } from 'holdfast'
+import { RedisAdapter } from 'holdfast/redis'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { countCommands } from '../support/redis-commands.ts'
+
+const url = inject('redisUrl')
+const redis = new Redis(url)
+const provider = new RedisAdapter(redis, { keyPrefix: `round-trips-${process.pid}:` })
+
+/** The commands that the adapter's connections send during `work`. */
+const commandsOf = (work: () => Promise<unknown>): Promise<string[]> =>
+  countCommands(url, work, { where: ({ client }) => client?.startsWith('holdfast') })
+
+beforeAll(async () => {
+  // The connection's own handshake is no operation's.
+  await provider.connect()
+})
+afterAll(async () => {
+  await provider.disconnect()
+  await redis.quit()
+})
+
+test('a lock is acquired by one command and released by one', async () => {
+  const lock = new Lock(undefined, { provider, key: 'lock' })
+  for (const _round of ['the scripts are new to the server', 'they are known']) {
+    let held = await lock.acquire()
+    await held.release()
+    expect(
+      await commandsOf(async () => {
+        held = await lock.acquire()
+      }),
+    ).toHaveLength(1)
+    expect(await commandsOf(() => held.release())).toHaveLength(1)
+  }
+})
+
+test('the very first acquire of a process is one command too', async () => {
+  const fresh = new RedisAdapter(redis, { keyPrefix: `first-${process.pid}:` })
+  await fresh.connect()
+  const lock = new Lock(undefined, { provider: fresh, key: 'first' })
+  const commands = await commandsOf(async () => {
+    await using _held = await lock.acquire()
+  })
+  expect(commands).toHaveLength(2)
+  await fresh.disconnect()
+})
+
+test('a permit is acquired by one command and released by one', async () => {
+  const semaphore = new Semaphore(2, { provider, key: 'semaphore' })
+  let permit = await semaphore.acquire()
+  await permit.release()
+  expect(
+    await commandsOf(async () => {
+      permit = await semaphore.acquire()
+    }),
+  ).toEqual(['evalsha'])
+  expect(await commandsOf(() => permit.release())).toEqual(['evalsha'])
+})
+
+test('an idempotent call begins by one command and completes by one; a replay is one', async () => {
+  const idempotency = new Idempotency({ provider })
+  await idempotency.run('warm-up', () => 1)
+  expect(await commandsOf(() => idempotency.run('call', () => 1))).toEqual(['evalsha', 'evalsha'])
+  expect(await commandsOf(() => idempotency.run('call', () => 2))).toEqual(['evalsha'])
+})
+
+test('a script that the server has forgotten costs one command more, and nobody notices', async () => {
+  const lock = new Lock(undefined, { provider, key: 'flushed' })
+  await (await lock.acquire()).release()
+  await redis.script('FLUSH')
+  const commands = await commandsOf(async () => {
+    await using _held = await lock.acquire()
+  })
+  expect(commands).toEqual(['evalsha', 'eval', 'evalsha', 'eval'])
+})
