@@ -129,7 +129,8 @@ export class Lease {
   /** Ends the belief and aborts the signal, because whoever the lease was for has ended. */
   close(reason: unknown): void {
     this.end()
-    this.#controller?.abort(reason)
+    this.#controller ??= new AbortController()
+    this.#controller.abort(reason)
   }
 
   get #heldUntil(): number {

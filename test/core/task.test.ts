@@ -1,0 +1,237 @@
+// Tasks: they never throw, and their policies apply in one order.
+
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import {
+  isAcquireTimeoutError,
+  isTimeoutError,
+  Lock,
+  MemoryAdapter,
+  Semaphore,
+  scope,
+} from '../../src/index.ts'
+import { deferred } from '../support/deferred.ts'
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+describe('the answer of a task', () => {
+  test('is its value, typed', async () => {
+    await using s = scope()
+    const [error, value] = await s.task(() => 7)
+    if (error) expectTypeOf(value).toEqualTypeOf<undefined>()
+    else expectTypeOf(value).toEqualTypeOf<number>()
+    expect([error, value]).toEqual([undefined, 7])
+  })
+
+  test('is the very error that was thrown, of its own class', async () => {
+    class PaymentError extends Error {}
+    await using s = scope()
+    const thrown = new PaymentError('declined')
+    const [error] = await s.task(() => {
+      throw thrown
+    })
+    expect(error).toBe(thrown)
+  })
+
+  test('wraps what is not an Error, so that the first element tells', async () => {
+    await using s = scope()
+    const [error] = await s.task(() => Promise.reject(undefined))
+    expect(error).toBeInstanceOf(Error)
+    expect(error?.cause).toBeUndefined()
+    const [text] = await s.task(() => Promise.reject('no'))
+    expect(text?.cause).toBe('no')
+  })
+
+  test('is an error for options that are not of the documented form', async () => {
+    await using s = scope()
+    const [error] = await s.task(() => 1, { timeout: Number.NaN })
+    expect(error).toMatchObject({ code: 'ERR_HOLDFAST_INVALID_ARGUMENT' })
+    const [noFunction] = await s.task(undefined as never)
+    expect(noFunction?.message).toContain('Expected `work` to be a function')
+  })
+
+  test('is a ClosedError once the scope has ended', async () => {
+    const s = scope()
+    await s[Symbol.asyncDispose]()
+    expect((await s.task(() => 1))[0]).toMatchObject({ code: 'ERR_HOLDFAST_CLOSED' })
+  })
+})
+
+describe('a timeout', () => {
+  test('answers at once and aborts the signal, though the work never settles', async () => {
+    await using s = scope({ disposeTimeout: 1 })
+    let signal: AbortSignal | undefined
+    const [error] = await s.task(
+      (context) => {
+        signal = context.signal
+        return new Promise(() => {})
+      },
+      { timeout: 10, name: 'charge' },
+    )
+    expect(isTimeoutError(error)).toBe(true)
+    expect(error?.message).toBe("The task 'charge' took longer than 10 ms")
+    expect(signal?.reason).toBe(error)
+  })
+
+  test('leaves the lock held until the work has settled', async () => {
+    const provider = new MemoryAdapter()
+    await using s = scope({ provider })
+    const rival = new Lock(undefined, { provider, key: 'k' })
+    const work = deferred<void>()
+    const [error] = await s.task(() => work.promise, { timeout: 10, lock: { key: 'k' } })
+    expect(isTimeoutError(error)).toBe(true)
+    expect(await rival.tryAcquire()).toBeUndefined()
+    work.resolve()
+    await (await rival.acquire({ timeout: 1_000 })).release()
+  })
+
+  test('keeps the claim of an idempotent task, whose late value is replayed', async () => {
+    const provider = new MemoryAdapter()
+    await using s = scope({ provider })
+    const work = deferred<string>()
+    let runs = 0
+    const run = () =>
+      s.task(
+        () => {
+          runs++
+          return work.promise
+        },
+        { timeout: 10, idempotency: { key: 'k' } },
+      )
+    expect(isTimeoutError((await run())[0])).toBe(true)
+    expect((await run())[0]).toMatchObject({ code: 'ERR_HOLDFAST_IN_PROGRESS' })
+    work.resolve('charged')
+    await pause(1)
+    expect(await run()).toEqual([undefined, 'charged'])
+    expect(runs).toBe(1)
+  })
+
+  test('covers the waiting for a lock', async () => {
+    const provider = new MemoryAdapter()
+    await using s = scope({ provider })
+    await using held = await new Lock(undefined, { provider, key: 'k' }).acquire()
+    const [error] = await s.task(() => 1, { timeout: 10, lock: { key: 'k' } })
+    expect(isTimeoutError(error)).toBe(true)
+    expect(held.held).toBe(true)
+  })
+})
+
+test('an abort answers at once; the lock stays held until the work has settled', async () => {
+  const provider = new MemoryAdapter()
+  await using s = scope({ provider })
+  const controller = new AbortController()
+  const work = deferred<void>()
+  const running = s.task(() => work.promise, { signal: controller.signal, lock: { key: 'k' } })
+  await pause(1)
+  controller.abort()
+  expect((await running)[0]).toMatchObject({ code: 'ERR_HOLDFAST_ABORTED' })
+  const rival = new Lock(undefined, { provider, key: 'k' })
+  expect(await rival.tryAcquire()).toBeUndefined()
+  work.resolve()
+  await (await rival.acquire({ timeout: 1_000 })).release()
+})
+
+describe('a retry', () => {
+  test('runs again until it succeeds, and says which attempt it is', async () => {
+    await using s = scope()
+    const attempts: number[] = []
+    const result = await s.task(
+      ({ attempt }) => {
+        attempts.push(attempt)
+        if (attempt < 3) throw new Error('again')
+        return 'done'
+      },
+      { retry: { attempts: 3, delay: 1 } },
+    )
+    expect(result).toEqual([undefined, 'done'])
+    expect(attempts).toEqual([1, 2, 3])
+  })
+
+  test('gives up after its attempts, with the last error', async () => {
+    await using s = scope()
+    let runs = 0
+    const [error] = await s.task(
+      () => {
+        throw new Error(`run ${++runs}`)
+      },
+      { retry: { attempts: 2, delay: 1 } },
+    )
+    expect(error?.message).toBe('run 2')
+  })
+
+  test('stops where shouldRetry says so, and at the timeout', async () => {
+    await using s = scope()
+    let runs = 0
+    const fail = () => {
+      runs++
+      throw new Error('no')
+    }
+    await s.task(fail, { retry: { attempts: 5, delay: 1, shouldRetry: () => false } })
+    expect(runs).toBe(1)
+    const [error] = await s.task(fail, { retry: { attempts: 1_000, delay: 20 }, timeout: 30 })
+    expect(isTimeoutError(error)).toBe(true)
+    const soFar = runs
+    await pause(60)
+    expect(runs).toBe(soFar)
+  })
+})
+
+test('policies apply in one order, whatever order they are written in', async () => {
+  const provider = new MemoryAdapter()
+  await using s = scope({ provider })
+  const lock = new Lock(undefined, { provider, key: 'k' })
+  const permits = new Semaphore(1, { provider, key: 'k' })
+  let runs = 0
+  const options = {
+    semaphore: permits,
+    lock,
+    retry: { attempts: 2, delay: 1 },
+    timeout: 5_000,
+    idempotency: { key: 'k' },
+  }
+  const work = async () => {
+    runs++
+    // Both are held, the permit innermost.
+    expect((await lock.inspect()).holders).toHaveLength(1)
+    expect((await permits.inspect()).holders).toHaveLength(1)
+    if (runs === 1) throw new Error('first attempt')
+    return runs
+  }
+  expect(await s.task(work, options)).toEqual([undefined, 2])
+  // A replay takes no lock: it answers while somebody else holds it.
+  await using held = await lock.acquire()
+  expect(await s.task(work, options)).toEqual([undefined, 2])
+  expect(held.held).toBe(true)
+})
+
+test('a lock that cannot be had in time is the task’s error, and the work does not run', async () => {
+  const provider = new MemoryAdapter()
+  await using s = scope({ provider })
+  await using held = await new Lock(undefined, { provider, key: 'k' }).acquire()
+  let ran = false
+  const [error] = await s.task(
+    () => {
+      ran = true
+    },
+    { lock: { key: 'k', timeout: 5 } },
+  )
+  expect(isAcquireTimeoutError(error)).toBe(true)
+  expect(ran).toBe(false)
+  expect(held.held).toBe(true)
+})
+
+test('a lost lock aborts the task’s signal', async () => {
+  let time = 0
+  const provider = new MemoryAdapter({ clock: () => time })
+  await using s = scope({ provider })
+  const [error, reason] = await s.task(
+    async ({ signal }) => {
+      // The store forgets the grant; the next renewal learns it.
+      time += 10_000
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      return signal.reason
+    },
+    { lock: { key: 'k', ttl: 90 } },
+  )
+  expect(error).toBeUndefined()
+  expect(reason).toMatchObject({ code: 'ERR_HOLDFAST_LEASE_LOST' })
+})
