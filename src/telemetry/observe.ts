@@ -5,13 +5,14 @@ import {
   isSpanContextValid,
   type Span,
   SpanStatusCode,
+  type Tracer,
   trace,
 } from '@opentelemetry/api'
-import { catalogue, type Facts, NAMESPACE, type Operation, type OperationRow } from './catalogue.ts'
+import { catalogue, type Facts, type Operation, type OperationRow } from './catalogue.ts'
 import { failureOf } from './failure.ts'
 import { instruments } from './instruments.ts'
 import { formatTraceparent, parseTraceparent } from './traceparent.ts'
-import { VERSION } from './version.ts'
+import { tracer } from './tracer.ts'
 
 /** What an observed piece of work may tell while it runs. */
 export interface Watch<O extends Operation> {
@@ -31,9 +32,24 @@ export type Observe = <O extends Operation, T>(
 ) => Promise<T>
 
 /** Runs `work` as an operation of the catalogue: one span, one sample, the error rethrown untouched. */
-export const observe: Observe = async (operation, facts, work) => {
-  const row = catalogue[operation] as OperationRow<Facts[typeof operation]>
-  const span = row.span ? startSpan(operation, row, facts) : undefined
+export const observe: Observe = (operation, facts, work) => {
+  const tracing = catalogue[operation].span ? tracer() : undefined
+  // Nothing listens: the work is all that there is to do.
+  return tracing || instruments() ? watched(tracing, operation, facts, work) : work(SILENT)
+}
+
+const SILENT: Watch<never> = { note: () => {}, link: () => {}, traceparent: undefined }
+
+async function watched<O extends Operation, T>(
+  tracing: Tracer | undefined,
+  operation: O,
+  facts: Partial<Facts[O]>,
+  work: (watch: Watch<O>) => Promise<T>,
+): Promise<T> {
+  const row: OperationRow<Facts[O]> = catalogue[operation]
+  const { name } = facts as { name?: string }
+  const spanName = name === undefined ? operation : `${operation} ${name}`
+  const span = tracing?.startSpan(spanName, { attributes: spanAttributes(row, facts) })
   const watch = new Watching(row, span, facts)
   const started = performance.now()
   try {
@@ -46,15 +62,6 @@ export const observe: Observe = async (operation, facts, work) => {
   } finally {
     watch.end((performance.now() - started) / 1000)
   }
-}
-
-function startSpan(operation: Operation, row: OperationRow<unknown>, facts: object): Span {
-  const name = (facts as { name?: string }).name
-  return trace
-    .getTracer(NAMESPACE, VERSION)
-    .startSpan(name === undefined ? operation : `${operation} ${name}`, {
-      attributes: spanAttributes(row, facts),
-    })
 }
 
 function spanAttributes(row: OperationRow<unknown>, facts: object): Attributes {
@@ -96,7 +103,7 @@ class Watching<O extends Operation> implements Watch<O> {
 
   run<T>(work: (watch: Watch<O>) => Promise<T>): Promise<T> {
     const span = this.#span
-    // A span that is not real has no children to gather: with no SDK the context stays as it is.
+    // A span that is not real has no children to gather.
     if (!span || !isSpanContextValid(span.spanContext())) return work(this)
     return context.with(trace.setSpan(context.active(), span), work, undefined, this)
   }

@@ -55,8 +55,9 @@ export async function abortStorm(provider: Adapter): Promise<Storm> {
     return views.flatMap(({ holders, waiters }) => [...holders, ...waiters].map(({ id }) => id))
   }
   // Undoing goes on behind the callers' backs.
-  const clear = () =>
-    eventually(async () => (await held()).length === 0, { what: 'nothing is held or queued' })
+  const clear = async (): Promise<void> => {
+    await eventually(async () => (await held()).length === 0, { what: 'nothing is held or queued' })
+  }
   const listeners = getEventListeners(longLived.signal, 'abort').length
   return { granted, aborted, listeners, clear }
 }

@@ -1,7 +1,7 @@
 // Contends for one lock on Redis with several callers of one process, and tells of every grant.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { context, metrics, trace } from '@opentelemetry/api'
+import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import { Lock } from 'holdfast'
@@ -9,7 +9,6 @@ import { RedisAdapter } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { argument, hear, tell } from '../support/parent.ts'
 
-void metrics
 interface Order {
   readonly url: string
   readonly prefix: string

@@ -2,13 +2,13 @@
 
 import { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
-import { startChild } from '../support/child.ts'
+import { type ChildMessage, startChild } from '../support/child.ts'
 
 const PROCESSES = 4
 const CONTENDERS = 5
 const MILLISECONDS = 5_000
 
-interface Done {
+interface Done extends ChildMessage {
   readonly type: 'done'
   readonly grants: number[]
   readonly overlaps: number

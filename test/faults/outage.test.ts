@@ -175,7 +175,7 @@ test('a connection that the server kills is opened again, unnoticed', async () =
   const direct = new Redis(server.url)
   for (let round = 0; round < 20; round++) {
     const guard = await lock.acquire({ timeout: 1_000 })
-    await direct.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await direct.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     expect(await guard.release()).toEqual({ released: true })
   }
   direct.disconnect()
@@ -187,7 +187,7 @@ test('a waiter whose wake-up connection was killed is found by the beat', async 
   const waiting = lock.acquire({ timeout: 10_000 })
   await eventually(async () => (await lock.inspect()).waiters.length === 1)
   const direct = new Redis(server.url)
-  await direct.client('KILL', 'TYPE', 'pubsub')
+  await direct.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
   await guard.release()
   await (await waiting).release()
   direct.disconnect()
