@@ -6,17 +6,17 @@
 export { MemoryAdapter, type MemoryAdapterOptions } from './adapters/memory/index.ts'
 export * from './core/error-guards.ts'
 export * from './core/errors.ts'
+export type {
+  Executed,
+  ExecutionContext,
+  IdempotencyProvider,
+  Keep,
+  LostCall,
+  Recover,
+  Resolution,
+} from './core/execution.ts'
 export type { Guard, Release } from './core/guard.ts'
-export {
-  type Executed,
-  type ExecutionContext,
-  Idempotency,
-  type IdempotencyOptions,
-  type IdempotencyProvider,
-  type LostCall,
-  type Resolution,
-  type RunOptions,
-} from './core/idempotency.ts'
+export { Idempotency, type IdempotencyOptions, type RunOptions } from './core/idempotency.ts'
 export {
   type AcquireOptions,
   Lock,

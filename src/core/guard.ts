@@ -97,7 +97,7 @@ export abstract class Guard implements AsyncDisposable {
    * Makes the lease last `ttl` milliseconds from now, and from every later renewal.
    *
    * @throws LeaseLostError when it is not held any more
-   * @throws StoreUnavailableError when the store did not answer; the lease then stands as it was
+   * @throws StoreUnavailableError when the store did not answer; the lease then stands as it was, unless `ttl` was less
    */
   async extend(ttl: number): Promise<void> {
     await this.#lease.extend(expectDuration('ttl', ttl))

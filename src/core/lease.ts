@@ -46,7 +46,8 @@ export class Lease {
   #validUntil: number
   #renewAt: number
   #renews: boolean
-  #renewing = false
+  /** The renewal or extension on its way; never rejects. */
+  #renewing: Promise<void> | undefined
   #over = false
   #lost: { readonly reason: LossReason; readonly error: LeaseLostError } | undefined
   #controller: AbortController | undefined
@@ -98,19 +99,15 @@ export class Lease {
     return this.held ? Math.max(0, Math.floor(this.#heldUntil - now())) : 0
   }
 
-  /** Renews now, for `ttl` milliseconds from now and at every later renewal. */
+  /** Renews now, for `ttl` milliseconds from now and at every later renewal; less than before counts even if that fails. */
   async extend(ttl: number): Promise<void> {
     this.assertHeld()
-    const sentAt = now()
-    const renewed = await this.#terms.renew(ttl)
+    // One at a time: a store may carry out two that are on their way in the other order.
+    while (this.#renewing) await this.#renewing
     this.assertHeld()
-    if (!renewed) {
-      this.#lose('lost')
-      this.assertHeld()
-    }
-    this.#ttl = ttl
-    this.#renewed(sentAt)
-    this.#arm()
+    if (ttl < this.#ttl) this.#shorten(ttl)
+    await this.#renew(ttl)
+    this.assertHeld()
   }
 
   /** Stops renewing: the lease is lost when its time is over. */
@@ -157,31 +154,46 @@ export class Lease {
   #tick(): void {
     this.#look()
     if (this.#over || this.#lost) return
-    if (this.#renews && !this.#renewing && now() >= this.#renewAt) void quietly(() => this.#renew())
+    if (this.#renews && !this.#renewing && now() >= this.#renewAt) void quietly(() => this.#keep())
     this.#arm()
   }
 
-  async #renew(): Promise<void> {
-    this.#renewing = true
-    const sentAt = now()
+  async #keep(): Promise<void> {
     try {
-      const renewed = await this.#terms.renew(this.#ttl)
-      this.#look()
-      if (this.#over || this.#lost) return
-      if (renewed) this.#renewed(sentAt)
-      else this.#lose('lost')
+      await this.#renew(this.#ttl)
     } catch {
       // The store could not be asked: try again soon, while the lease may still be believed.
       this.#renewAt = now() + RETRY_LEAST + Math.random() * RETRY_SPREAD
-    } finally {
-      this.#renewing = false
       this.#arm()
     }
   }
 
-  #renewed(sentAt: number): void {
-    this.#validUntil = validUntil(sentAt, this.#ttl)
-    this.#renewAt = sentAt + this.#ttl / 3
+  #renew(ttl: number): Promise<void> {
+    const renewal = this.#ask(ttl).finally(() => {
+      this.#renewing = undefined
+      this.#arm()
+    })
+    this.#renewing = renewal.catch(() => {})
+    return renewal
+  }
+
+  async #ask(ttl: number): Promise<void> {
+    const sentAt = now()
+    const renewed = await this.#terms.renew(ttl)
+    this.#look()
+    if (this.#over || this.#lost) return
+    if (!renewed) return this.#lose('lost')
+    this.#ttl = ttl
+    this.#validUntil = validUntil(sentAt, ttl)
+    this.#renewAt = sentAt + ttl / 3
+  }
+
+  /** From now on the store may have made the lease shorter, whatever it answers. */
+  #shorten(ttl: number): void {
+    const time = now()
+    this.#ttl = ttl
+    this.#validUntil = Math.min(this.#validUntil, validUntil(time, ttl))
+    this.#renewAt = Math.min(this.#renewAt, time + ttl / 3)
   }
 
   #lose(reason: LossReason): void {

@@ -1,5 +1,6 @@
 // The idempotency guard: a request with a key runs once, and its answer is replayed.
 import { emit } from '../../core/events.ts'
+import type { LostCall, Resolution } from '../../core/execution.ts'
 import {
   expectDuration,
   expectFunction,
@@ -7,7 +8,7 @@ import {
   expectName,
   expectOptions,
 } from '../../core/expect.ts'
-import { Idempotency, type LostCall, type Resolution } from '../../core/idempotency.ts'
+import { Idempotency } from '../../core/idempotency.ts'
 import { inside } from '../../core/policies.ts'
 import type { Exchange } from './exchange.ts'
 import { digest, fingerprintOf } from './fingerprint.ts'
