@@ -33,6 +33,14 @@ export type {
   Meta,
   ResourceView,
 } from './core/ports.ts'
+export {
+  type ConsumeOptions,
+  type RateDecision,
+  type RateLimit,
+  RateLimiter,
+  type RateLimiterOptions,
+  type RateLimitProvider,
+} from './core/rate-limiter.ts'
 export type { Result } from './core/result.ts'
 export {
   currentScope,

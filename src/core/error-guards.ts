@@ -43,6 +43,10 @@ export const isStoreCorruptError: ErrorGuard<errors.StoreCorruptError> = guard(
 )
 /** Whether something is a {@link errors.QueueFullError}. */
 export const isQueueFullError: ErrorGuard<errors.QueueFullError> = guard('ERR_HOLDFAST_QUEUE_FULL')
+/** Whether something is a {@link errors.RateLimitedError}. */
+export const isRateLimitedError: ErrorGuard<errors.RateLimitedError> = guard(
+  'ERR_HOLDFAST_RATE_LIMITED',
+)
 /** Whether something is an {@link errors.InProgressError}. */
 export const isInProgressError: ErrorGuard<errors.InProgressError> = guard(
   'ERR_HOLDFAST_IN_PROGRESS',

@@ -128,6 +128,21 @@ export class QueueFullError extends HoldfastError {
   }
 }
 
+/** The rate limit does not allow it now. */
+export class RateLimitedError extends HoldfastError {
+  readonly code = 'ERR_HOLDFAST_RATE_LIMITED'
+  /** Milliseconds until it would be allowed. */
+  readonly retryAfter: number
+  static {
+    RateLimitedError.prototype.name = 'RateLimitedError'
+  }
+  /** Makes the error; `retryAfter` is in milliseconds. */
+  constructor(message: string, details: ErrorDetails & { readonly retryAfter: number }) {
+    super(message, details)
+    this.retryAfter = details.retryAfter
+  }
+}
+
 /** Another caller executes this idempotent call right now. */
 export class InProgressError extends HoldfastError {
   readonly code = 'ERR_HOLDFAST_IN_PROGRESS'

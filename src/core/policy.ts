@@ -16,16 +16,17 @@ export interface Passage {
 export type Policy = <T>(passage: Passage, next: (passage: Passage) => Promise<T>) => Promise<T>
 
 /** The policies that work can be given. */
-export type PolicyKind = 'idempotency' | 'timeout' | 'retry' | 'lock' | 'semaphore'
+export type PolicyKind = 'idempotency' | 'timeout' | 'retry' | 'rateLimit' | 'lock' | 'semaphore'
 
 /**
- * Outermost first: a replay costs no permit; the timeout covers retries and waiting; each attempt takes the lock anew,
- * and a permit last, so that nobody sits on one while waiting for a lock.
+ * Outermost first: a replay costs no quota; the timeout covers retries and waiting; each attempt is charged and takes
+ * the lock anew, and a permit last, so that nobody sits on one while waiting for a lock.
  */
 export const POLICY_ORDER: readonly PolicyKind[] = [
   'idempotency',
   'timeout',
   'retry',
+  'rateLimit',
   'lock',
   'semaphore',
 ]

@@ -170,6 +170,47 @@ export interface Records {
   drop(record: string, id: string): Promise<boolean>
 }
 
+/** One rule of a rate limit, as GCRA has it: a bucket that refills evenly. */
+export interface RateRule {
+  readonly name: string
+  /** Microseconds in which one unit comes back. */
+  readonly interval: number
+  /** Units that may be spent at once. */
+  readonly burst: number
+}
+
+/** A request to spend units of every rule, or of none. */
+export interface RateRequest {
+  readonly limiter: string
+  readonly rules: readonly RateRule[]
+  /** How many units; 0 only looks. */
+  readonly cost: number
+}
+
+/** How a rule stands after a {@link RateRequest}. */
+export interface RateStanding {
+  /** Units that could be spent now. */
+  readonly remaining: number
+  /** Milliseconds until the request would be allowed by this rule; 0 when it was. */
+  readonly retryAfter: number
+  /** Milliseconds until nothing is spent any more. */
+  readonly resetAfter: number
+}
+
+/** The answer to a {@link RateRequest}, with the standing of each rule in their order. */
+export interface RateReply {
+  readonly allowed: boolean
+  readonly standings: readonly RateStanding[]
+}
+
+/** Rate limits, by the store's clock. */
+export interface Rates {
+  /** Spends the cost of every rule if all allow it, else of none, in one atomic step. */
+  consume(request: RateRequest): Promise<RateReply>
+  /** Forgets what was spent. */
+  reset(limiter: string, rules: readonly RateRule[]): Promise<void>
+}
+
 /** What a listener on a channel is told. */
 export interface SignalListener {
   message(text: string): void

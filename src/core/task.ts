@@ -1,4 +1,5 @@
 // What a task may be guarded by, and how its options become policies.
+import { RateLimitedError } from './errors.ts'
 import {
   expectDuration,
   expectFunction,
@@ -12,6 +13,7 @@ import { type AcquireOptions, Lock, type LockOptions } from './lock.ts'
 import { holdingPolicy, inside, type RetryOptions, retryPolicy, timeoutPolicy } from './policies.ts'
 import { inOrder, type Policy } from './policy.ts'
 import type { Adapter } from './ports.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 import { Semaphore, type SemaphoreOptions } from './semaphore.ts'
 
 /** The lock of a task: a {@link Lock}, or the options of one that is made for it. */
@@ -41,6 +43,8 @@ export interface TaskOptions {
   readonly retry?: number | RetryOptions | undefined
   /** Runs the task once for a key and replays its value afterwards. */
   readonly idempotency?: TaskIdempotency | undefined
+  /** Spends a unit of a rate limit for each attempt; a refusal is a `RateLimitedError`. */
+  readonly rateLimiter?: RateLimiter | undefined
   /** Runs the task while a lock is held. */
   readonly lock?: TaskLock | undefined
   /** Runs the task while a permit is held. */
@@ -54,7 +58,7 @@ interface Surroundings {
 
 /** The policies of a task's options, as one. */
 export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
-  const { name, timeout, retry, idempotency, lock, semaphore } = options
+  const { name, timeout, retry, idempotency, rateLimiter, lock, semaphore } = options
   const subject = name === undefined ? 'The task' : `The task '${expectName('name', name)}'`
   return inOrder({
     idempotency: idempotency && idempotencyPolicy(scope, idempotency),
@@ -63,6 +67,7 @@ export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
         ? undefined
         : timeoutPolicy(expectDuration('timeout', timeout), subject),
     retry: retry === undefined ? undefined : retryPolicy(readRetry(retry)),
+    rateLimit: rateLimiter && rateLimitPolicy(rateLimiter),
     lock: lock && lockPolicy(scope, lock),
     semaphore: semaphore && semaphorePolicy(scope, semaphore),
   })
@@ -76,6 +81,16 @@ function idempotencyPolicy(scope: Surroundings, options: TaskIdempotency): Polic
     const work = ({ signal }: { signal: AbortSignal }) => inside(passage, [signal], next)
     const executed = await idempotency.run(key, work, { fingerprint, signal: passage.signal })
     return executed.value as Awaited<ReturnType<typeof work>>
+  }
+}
+
+function rateLimitPolicy(limiter: RateLimiter): Policy {
+  return async (passage, next) => {
+    const { allowed, retryAfter, rule } = await limiter.consume()
+    if (allowed) return next(passage)
+    throw new RateLimitedError(`The rate limit '${rule}' is exhausted for ${retryAfter} ms more`, {
+      retryAfter,
+    })
   }
 }
 

@@ -61,6 +61,7 @@ export interface Facts {
     attempts: number
   }
   'semaphore.wait': Named & { position: number; waiters: number; wakeup: string }
+  'rate_limiter.consume': Named & { remaining: number; retryAfter: number; cost: number }
   'idempotency.execute': Named & { replayed: boolean; recovered: boolean }
   scope: { kind: string; outcome: string }
 }
@@ -138,6 +139,18 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
     success: 'acquired',
     facts: { ...semaphoreFacts, ...waitFacts('semaphore') },
   },
+  'rate_limiter.consume': {
+    brief: 'Ask a rate limit, waiting for it if asked to',
+    span: true,
+    success: 'allowed',
+    facts: {
+      name: label(own('rate_limiter.name')),
+      outcome,
+      remaining: detail(own('rate_limiter.remaining')),
+      retryAfter: detail(own('rate_limiter.retry_after')),
+      cost: detail(own('rate_limiter.cost')),
+    },
+  },
   'idempotency.execute': {
     brief: 'Run a function once for a key, or replay its stored outcome',
     span: true,
@@ -182,6 +195,8 @@ export interface Labels {
   'semaphore.permit.usage': { name: string }
   'semaphore.permit.limit': { name: string }
   'semaphore.acquire.pending': { name: string }
+  'rate_limiter.requests': { name: string; policy: string; outcome: string }
+  'rate_limiter.wait.duration': { name: string; outcome: string }
   'idempotency.execution.active': { name: string }
   'idempotency.replay.age': { name: string }
   'idempotency.record.size': { name: string }
@@ -220,6 +235,12 @@ export const metricRows: { readonly [M in MetricName]: MetricRow } = {
   'semaphore.permit.usage': level('{permit}', 'Permits that this process holds'),
   'semaphore.permit.limit': level('{permit}', 'Permits that the semaphore has in all'),
   'semaphore.acquire.pending': level('{waiter}', 'Callers of this process that wait for a permit'),
+  'rate_limiter.requests': {
+    kind: 'counter',
+    unit: '{request}',
+    brief: 'Requests that a rate limit judged',
+  },
+  'rate_limiter.wait.duration': duration('How long callers waited for a rate limit', HTTP_SECONDS),
   'idempotency.execution.duration': duration('How long an idempotent call took', HTTP_SECONDS),
   'idempotency.execution.active': level('{execution}', 'Idempotent calls that run now'),
   'idempotency.replay.age': duration('How old an outcome was when replayed', AGE_SECONDS),
@@ -239,9 +260,9 @@ export const metricRows: { readonly [M in MetricName]: MetricRow } = {
   'http.guard.duration': duration('Time a guard added before the handler', STORE_SECONDS),
 }
 
-const nameAnd = (kind: string, rest: Readonly<Record<string, string>> = {}) => ({
+const nameAnd = <R extends Readonly<Record<string, string>>>(kind: string, rest?: R) => ({
   name: own(`${kind}.name`),
-  ...rest,
+  ...(rest as R),
 })
 
 /** The attribute name of each label. */
@@ -257,6 +278,11 @@ export const labelRows: { readonly [G in Gauge]: { readonly [L in keyof Labels[G
   'semaphore.permit.usage': nameAnd('semaphore'),
   'semaphore.permit.limit': nameAnd('semaphore'),
   'semaphore.acquire.pending': nameAnd('semaphore'),
+  'rate_limiter.requests': nameAnd('rate_limiter', {
+    policy: own('rate_limiter.policy'),
+    outcome: own('outcome'),
+  }),
+  'rate_limiter.wait.duration': nameAnd('rate_limiter', { outcome: own('outcome') }),
   'idempotency.execution.active': nameAnd('idempotency'),
   'idempotency.replay.age': nameAnd('idempotency'),
   'idempotency.record.size': nameAnd('idempotency'),
@@ -290,6 +316,7 @@ export const failures: Readonly<Record<string, FailureRow>> = {
   ERR_HOLDFAST_LEASE_LOST: { type: 'lease_lost', outcome: 'error' },
   ERR_HOLDFAST_QUEUE_FULL: { type: 'queue_full', outcome: 'error' },
   ERR_HOLDFAST_INVALID_ARGUMENT: { type: 'invalid_argument', outcome: 'error' },
+  ERR_HOLDFAST_RATE_LIMITED: { outcome: 'rejected' },
   ERR_HOLDFAST_IN_PROGRESS: { outcome: 'conflict' },
   ERR_HOLDFAST_FINGERPRINT_MISMATCH: { outcome: 'mismatch' },
   ERR_HOLDFAST_OUTCOME_UNKNOWN: { outcome: 'outcome_unknown' },

@@ -1,6 +1,7 @@
 // The memory store: a full store for one process, and the test double of the others.
-import type { Adapter, EventListener, Grants, Records, Signals } from '../../core/ports.ts'
+import type { Adapter, EventListener, Grants, Rates, Records, Signals } from '../../core/ports.ts'
 import { MemoryGrants } from './grants.ts'
+import { MemoryRates } from './rates.ts'
 import { MemoryRecords } from './records.ts'
 import { MemorySignals } from './signals.ts'
 
@@ -36,6 +37,8 @@ export class MemoryAdapter implements Adapter {
   readonly grants: Grants
   /** Idempotent calls. */
   readonly records: Records
+  /** Rate limits. */
+  readonly rates: Rates
   /** Messages between waiters. */
   readonly signals: Signals
   /** Memory answers at once: no call needs a deadline. */
@@ -48,6 +51,7 @@ export class MemoryAdapter implements Adapter {
     const signals = new MemorySignals()
     this.grants = new MemoryGrants(clock, (channel, text) => signals.publish(channel, text))
     this.records = new MemoryRecords(clock)
+    this.rates = new MemoryRates(clock)
     this.signals = signals
     this.onEvent = onEvent
   }

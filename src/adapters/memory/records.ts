@@ -7,6 +7,7 @@ import type {
   Meta,
   Records,
 } from '../../core/ports.ts'
+import { ExpiringMap } from './expiring-map.ts'
 
 interface Claim {
   readonly state: 'running'
@@ -28,28 +29,25 @@ interface Outcome {
 interface Entry {
   readonly fingerprint: string | undefined
   readonly meta: Meta
-  expiry: number
+  /** Until when the record is kept. */
+  readonly expiry: number
   readonly is: Claim | Outcome
 }
 
-/** How many entries each begin looks at to find expired ones. */
-const SWEPT_AT_ONCE = 2
-
 /** Records by name, each gone when its time is over. */
 export class MemoryRecords implements Records {
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries: ExpiringMap<Entry>
   readonly #now: () => number
-  #sweeper: Iterator<[string, Entry]> | undefined
   #token = 0
 
   constructor(now: () => number) {
     this.#now = now
+    this.#entries = new ExpiringMap(now)
   }
 
   async begin(request: BeginRequest): Promise<BeginReply> {
-    this.#sweep()
     const { record, id, fingerprint, takeover } = request
-    const entry = this.#live(record)
+    const entry = this.#entries.get(record)
     if (!entry) return this.#claim(request, undefined)
     if (fingerprint !== undefined && (entry.fingerprint ?? fingerprint) !== fingerprint) {
       return { state: 'mismatch' }
@@ -67,18 +65,18 @@ export class MemoryRecords implements Records {
     const entry = this.#running(record, id)
     if (!entry) return false
     entry.is.leaseUntil = this.#now() + lease
-    entry.expiry = Math.max(entry.expiry, entry.is.leaseUntil)
+    this.#keep(record, { ...entry, expiry: Math.max(entry.expiry, entry.is.leaseUntil) })
     return true
   }
 
   async commit({ record, id, value, ttl, meta }: CommitRequest): Promise<boolean> {
-    const entry = this.#live(record)
+    const entry = this.#entries.get(record)
     // The same commit again is a reply that was lost.
     if (entry?.is.state === 'done') return entry.is.id === id
     if (entry?.is.id !== id) return false
     const at = this.#now()
     const { fingerprint } = entry
-    this.#entries.set(record, {
+    this.#keep(record, {
       fingerprint,
       meta,
       expiry: at + ttl,
@@ -97,7 +95,7 @@ export class MemoryRecords implements Records {
     const kept = takeover === 'recover' ? lost : undefined
     const time = wallClock()
     this.#token = Math.max(this.#token + 1, Math.floor(time * 1000))
-    this.#entries.set(record, {
+    this.#keep(record, {
       fingerprint: request.fingerprint ?? lost?.fingerprint,
       meta: kept?.meta ?? request.meta,
       expiry: now + Math.max(ttl, lease),
@@ -113,27 +111,15 @@ export class MemoryRecords implements Records {
     return { state: 'claimed', token: this.#token, lost }
   }
 
+  #keep(record: string, entry: Entry): void {
+    this.#entries.set(record, entry, entry.expiry)
+  }
+
   #running(record: string, id: string): (Entry & { readonly is: Claim }) | undefined {
-    const entry = this.#live(record)
+    const entry = this.#entries.get(record)
     return entry?.is.state === 'running' && entry.is.id === id
       ? (entry as Entry & { readonly is: Claim })
       : undefined
-  }
-
-  #live(record: string): Entry | undefined {
-    const entry = this.#entries.get(record)
-    if (!entry || entry.expiry > this.#now()) return entry
-    this.#entries.delete(record)
-    return undefined
-  }
-
-  #sweep(): void {
-    for (let looked = 0; looked < SWEPT_AT_ONCE; looked++) {
-      this.#sweeper ??= this.#entries.entries()
-      const { done, value } = this.#sweeper.next()
-      if (done) this.#sweeper = undefined
-      else if (value[1].expiry <= this.#now()) this.#entries.delete(value[0])
-    }
   }
 }
 

@@ -6,9 +6,10 @@
 import { InvalidArgumentError, StoreUnavailableError } from '../../core/errors.ts'
 import { emit } from '../../core/events.ts'
 import { expectDuration, expectOptions } from '../../core/expect.ts'
-import type { Adapter, EventListener, Grants, Records, Signals } from '../../core/ports.ts'
+import type { Adapter, EventListener, Grants, Rates, Records, Signals } from '../../core/ports.ts'
 import { Connection, isCluster, type RedisClient } from './connection.ts'
 import { RedisGrants } from './grants.ts'
+import { RedisRates } from './rates.ts'
 import { RedisRecords } from './records.ts'
 import { RedisSignals } from './signals.ts'
 import { Store } from './store.ts'
@@ -61,6 +62,8 @@ export class RedisAdapter implements Adapter {
   readonly grants: Grants
   /** Idempotent calls. */
   readonly records: Records
+  /** Rate limits. */
+  readonly rates: Rates
   /** Messages between waiters. */
   readonly signals: Signals
   /** The longest that one call may take, in milliseconds. */
@@ -92,6 +95,7 @@ export class RedisAdapter implements Adapter {
     this.#messages = new RedisSignals(redis, store, deadline)
     this.grants = new RedisGrants(store)
     this.records = new RedisRecords(store)
+    this.rates = new RedisRates(store)
     this.signals = this.#messages
   }
 

@@ -38,6 +38,7 @@ export function protectGuards<A extends readonly unknown[]>(
             ...(typeof timeout === 'number' ? { timeout } : timeout),
           }),
     retry: undefined,
+    rateLimit: undefined,
     lock: lock && lockGuard({ ...shared, ...lock }),
     semaphore: semaphore && semaphoreGuard({ ...shared, ...semaphore }),
   }

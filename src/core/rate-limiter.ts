@@ -1,0 +1,292 @@
+// Rate limits: no more than so many units in a window, across all processes.
+import { count, observe, sample } from '../telemetry/index.ts'
+import { now } from './clock.ts'
+import { defaultAdapter } from './default-adapter.ts'
+import { isStoreUnavailableError } from './error-guards.ts'
+import { InvalidArgumentError, RateLimitedError } from './errors.ts'
+import { emit } from './events.ts'
+import { Exhausted } from './exhausted.ts'
+import {
+  expectDuration,
+  expectInteger,
+  expectName,
+  expectOneOf,
+  expectOptions,
+  expectProvider,
+  expectSignal,
+  expectTimeout,
+} from './expect.ts'
+import { Patience } from './patience.ts'
+import type { Adapter, RateReply, RateRule, Rates } from './ports.ts'
+import { sleep } from './sleep.ts'
+import { callStore } from './store-call.ts'
+import { Turns } from './turns.ts'
+
+/** What {@link RateLimiter} needs of a store. */
+export interface RateLimitProvider extends Pick<Adapter, 'deadline' | 'onEvent'> {
+  readonly rates: Rates
+}
+
+/** One rule of a {@link RateLimiter}. */
+export interface RateLimit {
+  /** Units that come back in every window. */
+  readonly limit: number
+  /** Milliseconds. */
+  readonly window: number
+  /**
+   * Units that may be spent at once; a window then admits at most `limit + burst`.
+   *
+   * @defaultValue `limit`
+   */
+  readonly burst?: number | undefined
+  /** The rule's name in answers and telemetry; default: `100-in-60000ms`. */
+  readonly name?: string | undefined
+}
+
+/** Options of a {@link RateLimiter}: one rule, or several that all must allow. */
+export interface RateLimiterOptions extends Partial<RateLimit> {
+  /** The store; default: the memory of this process. */
+  readonly provider?: RateLimitProvider | undefined
+  /** What is limited; each `key` of a call is limited by itself within it. */
+  readonly key: string
+  /** Several rules instead of `limit` and `window`; all are decided in one step. */
+  readonly rules?: readonly RateLimit[] | undefined
+  /**
+   * `shadow` measures and refuses nobody.
+   *
+   * @defaultValue `'enforce'`
+   */
+  readonly mode?: 'enforce' | 'shadow' | undefined
+  /**
+   * What a call answers when the store does not: it throws (default), or it is denied, allowed, or judged by this
+   * process alone.
+   */
+  readonly onStoreError?: 'deny' | 'allow' | 'local' | undefined
+}
+
+/** Options of one call. */
+export interface ConsumeOptions {
+  /** Whom to limit: a client, a tenant; default: everybody together. */
+  readonly key?: string | undefined
+  /**
+   * How many units.
+   *
+   * @defaultValue 1
+   */
+  readonly cost?: number | undefined
+}
+
+/** The answer of a {@link RateLimiter}. */
+export interface RateDecision {
+  readonly allowed: boolean
+  /** Units that could be spent now, of the rule that has the fewest left. */
+  readonly remaining: number
+  /** Milliseconds until the same call would be allowed; 0 when it was. */
+  readonly retryAfter: number
+  /** Milliseconds until nothing is spent any more. */
+  readonly resetAfter: number
+  /** The rule that decided: the one that refused for longest, else the one with the fewest units left. */
+  readonly rule: string
+}
+
+const SHORTEST_WAIT = 1
+
+/**
+ * A limit on how often something happens, shared by all processes that share the store.
+ *
+ * The generic cell rate algorithm (GCRA, ITU-T I.371): units come back evenly and by the store's clock, any window
+ * admits at most `limit + burst`, and a refused call spends nothing. What is known to be exhausted is refused without
+ * asking the store.
+ *
+ * @example
+ * ```ts
+ * import { MemoryAdapter, RateLimiter } from 'holdfast'
+ *
+ * const limiter = new RateLimiter({ provider: new MemoryAdapter(), key: 'api', limit: 2, window: 60_000 })
+ * for (const _call of [1, 2, 3]) {
+ *   const { allowed, remaining, retryAfter } = await limiter.consume({ key: 'tenant-1' })
+ *   console.log(allowed, remaining, retryAfter)
+ * }
+ * ```
+ */
+export class RateLimiter {
+  readonly #provider: RateLimitProvider
+  readonly #key: string
+  readonly #name: string
+  readonly #rules: readonly RateRule[]
+  readonly #shadow: boolean
+  readonly #onStoreError: RateLimiterOptions['onStoreError']
+  readonly #exhausted = new Exhausted()
+  readonly #turns = new Turns()
+
+  /** @throws InvalidArgumentError when an option is not of the documented form */
+  constructor(options: RateLimiterOptions) {
+    const { provider, key, name, rules, mode, onStoreError } = expectOptions(
+      options,
+      'such as `{ key, limit: 100, window: 60_000 }`',
+    )
+    this.#provider = expectProvider('provider', provider, ['rates']) ?? localProvider()
+    this.#key = expectName('key', key)
+    this.#name = name === undefined ? 'rate_limiter' : expectName('name', name)
+    this.#rules = (rules ?? [options as RateLimit]).map(readRule)
+    if (this.#rules.length === 0) throw new InvalidArgumentError('Expected at least one rule')
+    if (new Set(this.#rules.map((rule) => rule.name)).size < this.#rules.length) {
+      throw new InvalidArgumentError('Expected the rules to have different names')
+    }
+    this.#shadow = expectOneOf('mode', mode ?? 'enforce', ['enforce', 'shadow']) === 'shadow'
+    this.#onStoreError =
+      onStoreError === undefined
+        ? undefined
+        : expectOneOf<'deny' | 'allow' | 'local'>('onStoreError', onStoreError, [
+            'deny',
+            'allow',
+            'local',
+          ])
+  }
+
+  /**
+   * Spends units if every rule allows it, else none.
+   *
+   * @throws InvalidArgumentError when the cost is above a rule's `burst`: it could never be allowed
+   * @throws StoreUnavailableError when the store did not answer and `onStoreError` is not given
+   */
+  consume(options: ConsumeOptions = {}): Promise<RateDecision> {
+    const { key, cost } = this.#read(options)
+    return observe('rate_limiter.consume', { name: this.#name, cost }, async (watch) => {
+      const decision = await this.#decide(key, cost)
+      const { allowed, remaining, retryAfter, rule } = decision
+      const outcome = allowed ? 'allowed' : 'rejected'
+      watch.note({ outcome, remaining, retryAfter: retryAfter / 1000 })
+      count('rate_limiter.requests', { name: this.#name, policy: rule, outcome })
+      return this.#shadow ? { ...decision, allowed: true } : decision
+    })
+  }
+
+  /** How a call would be answered, spending nothing. Throws as {@link RateLimiter.consume}. */
+  async peek(options: ConsumeOptions = {}): Promise<RateDecision> {
+    const { key, cost } = this.#read(options)
+    const decision = summary(await this.#ask(key, 0), this.#rules)
+    return decision.remaining >= cost ? decision : { ...decision, allowed: false }
+  }
+
+  /**
+   * Waits until the units could be spent, and spends them; callers of this process wait in turn.
+   *
+   * @throws RateLimitedError at once when that would take longer than `timeout`
+   * @throws AbortedError when the signal aborted first
+   * @throws StoreUnavailableError when the store did not answer and `onStoreError` is not given
+   */
+  async wait(
+    options: ConsumeOptions & {
+      readonly timeout?: number | undefined
+      readonly signal?: AbortSignal | undefined
+    } = {},
+  ): Promise<RateDecision> {
+    const { key, cost } = this.#read(options)
+    const timeout = expectTimeout('timeout', options.timeout)
+    const signals = [expectSignal('signal', options.signal)]
+    const started = now()
+    const tooLong = (retryAfter: number): RateLimitedError =>
+      new RateLimitedError(`'${this.#key}' is limited for ${retryAfter} ms more`, {
+        key: this.#key,
+        retryAfter,
+      })
+    const patience = new Patience({ timeout, signals }, this.#key, () => tooLong(SHORTEST_WAIT))
+    const ended = (outcome: string): void =>
+      sample('rate_limiter.wait.duration', { name: this.#name, outcome }, (now() - started) / 1000)
+    try {
+      const decision = await this.#turns.take(key, patience, async () => {
+        for (;;) {
+          const decision = await patience.within(this.consume({ key: options.key, cost }))
+          if (decision.allowed) return decision
+          const left = timeout === undefined ? Number.POSITIVE_INFINITY : started + timeout - now()
+          if (decision.retryAfter > left) throw tooLong(decision.retryAfter)
+          await sleep(Math.max(decision.retryAfter, SHORTEST_WAIT), patience)
+        }
+      })
+      ended('allowed')
+      return decision
+    } catch (error) {
+      ended(error instanceof RateLimitedError ? 'rejected' : 'cancelled')
+      throw error
+    } finally {
+      patience.end()
+    }
+  }
+
+  /** Forgets what a key has spent. Throws as {@link RateLimiter.consume}. */
+  async reset({ key }: Pick<ConsumeOptions, 'key'> = {}): Promise<void> {
+    const limiter = this.#limiter(key)
+    this.#exhausted.forget(limiter)
+    const { rates, deadline } = this.#provider
+    await callStore(this.#key, deadline, () => rates.reset(limiter, this.#rules)).answer
+  }
+
+  #read({ key, cost = 1 }: ConsumeOptions): { key: string; cost: number } {
+    expectInteger('cost', cost, 1)
+    const tight = this.#rules.find(({ burst }) => cost > burst)
+    if (tight) {
+      throw new InvalidArgumentError(
+        `Expected \`cost\` to be at most the burst of ${tight.burst} of '${tight.name}', got ${cost}: it could never be allowed`,
+        { key: this.#key },
+      )
+    }
+    return { key: this.#limiter(key), cost }
+  }
+
+  #limiter(key: string | undefined): string {
+    const own = `rate:${this.#key.length}:${this.#key}`
+    return key === undefined ? own : `${own}:${expectName('key', key)}`
+  }
+
+  async #decide(limiter: string, cost: number): Promise<RateDecision> {
+    const known = this.#exhausted.get(limiter, cost)
+    if (known) return known
+    const decision = summary(await this.#ask(limiter, cost), this.#rules)
+    if (!decision.allowed) this.#exhausted.note(limiter, cost, decision)
+    return decision
+  }
+
+  async #ask(limiter: string, cost: number): Promise<RateReply> {
+    const { rates, deadline, onEvent } = this.#provider
+    const request = { limiter, rules: this.#rules, cost }
+    try {
+      return await callStore(this.#key, deadline, () => rates.consume(request)).answer
+    } catch (error) {
+      if (!isStoreUnavailableError(error) || this.#onStoreError === undefined) throw error
+      emit(onEvent, { name: 'holdfast.guard.fail_open', key: this.#key, error })
+      if (this.#onStoreError === 'local') return localProvider().rates.consume(request)
+      const allowed = this.#onStoreError === 'allow'
+      const standings = this.#rules.map(({ burst, interval }) => ({
+        remaining: allowed ? burst : 0,
+        retryAfter: allowed ? 0 : Math.ceil(interval / 1000),
+        resetAfter: 0,
+      }))
+      return { allowed, standings }
+    }
+  }
+}
+
+function localProvider(): RateLimitProvider {
+  return defaultAdapter()
+}
+
+function readRule(rule: RateLimit): RateRule {
+  const { limit, window, burst } = expectOptions(rule, 'such as `{ limit: 100, window: 60_000 }`')
+  expectInteger('limit', limit, 1, 1e9)
+  expectDuration('window', window)
+  return {
+    name: rule.name === undefined ? `${limit}-in-${window}ms` : expectName('name', rule.name),
+    interval: (window * 1000) / limit,
+    burst: expectInteger('burst', burst ?? limit, 1, 1e9),
+  }
+}
+
+function summary({ allowed, standings }: RateReply, rules: readonly RateRule[]): RateDecision {
+  const ranked = standings
+    .map((standing, at) => ({ ...standing, rule: rules[at]?.name ?? '' }))
+    .sort((a, b) => b.retryAfter - a.retryAfter || a.remaining - b.remaining)
+  const [decisive = { remaining: 0, retryAfter: 0, resetAfter: 0, rule: '' }] = ranked
+  const resetAfter = Math.max(...standings.map((standing) => standing.resetAfter))
+  return { ...decisive, allowed, resetAfter }
+}

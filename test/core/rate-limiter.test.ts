@@ -1,0 +1,260 @@
+// Rate limits: what a window admits, what a refusal costs, and what happens when the store is away.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  MemoryAdapter,
+  type RateLimitedError,
+  RateLimiter,
+  type RateLimitProvider,
+  scope,
+} from '../../src/index.ts'
+
+/** A limiter on a clock that stands still until it is moved. */
+function limiterAt(options: Partial<ConstructorParameters<typeof RateLimiter>[0]> = {}) {
+  const clock = { time: 1_000_000 }
+  const provider = new MemoryAdapter({ clock: () => clock.time })
+  const limiter = new RateLimiter({ provider, key: 'api', limit: 10, window: 1_000, ...options })
+  return { clock, provider, limiter }
+}
+
+describe('a limit of 10 in a second', () => {
+  test('admits ten at once, then one every 100 ms, and says when', async () => {
+    const { clock, limiter, provider } = limiterAt()
+    for (let left = 9; left >= 0; left--) {
+      expect(await limiter.consume()).toMatchObject({ allowed: true, remaining: left })
+    }
+    expect(await limiter.consume()).toEqual({
+      allowed: false,
+      remaining: 0,
+      retryAfter: 100,
+      resetAfter: 1_000,
+      rule: '10-in-1000ms',
+    })
+    clock.time += 100
+    // Another process has no memory of the refusal.
+    const other = new RateLimiter({ provider, key: 'api', limit: 10, window: 1_000 })
+    expect(await other.consume()).toMatchObject({ allowed: true, remaining: 0 })
+    expect(await other.consume()).toMatchObject({ allowed: false })
+  })
+
+  test('a refused call spends nothing', async () => {
+    const { clock, limiter } = limiterAt()
+    await limiter.consume({ cost: 10 })
+    for (let call = 0; call < 50; call++) await limiter.consume()
+    clock.time += 1_000
+    expect(await limiter.peek()).toMatchObject({ remaining: 10 })
+  })
+
+  test('a lone retry after `retryAfter` succeeds, for every cost', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 7 }),
+        fc.integer({ min: 1, max: 7 }),
+        async (limit, cost) => {
+          const { clock, limiter, provider } = limiterAt({ limit, window: 997, burst: 7 })
+          await limiter.consume({ cost: 7 })
+          const { retryAfter } = await limiter.consume({ cost })
+          clock.time += retryAfter
+          const fresh = new RateLimiter({ provider, key: 'api', limit, window: 997, burst: 7 })
+          expect(await fresh.consume({ cost })).toMatchObject({ allowed: true })
+        },
+      ),
+    )
+  })
+
+  test('no window admits more than limit + burst, whatever the calls', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 1, max: 4 })), {
+          minLength: 20,
+          maxLength: 80,
+        }),
+        async (calls) => {
+          const { clock, provider } = limiterAt()
+          const admitted: { at: number; cost: number }[] = []
+          for (const [pause, cost] of calls) {
+            clock.time += pause
+            const limiter = new RateLimiter({
+              provider,
+              key: 'api',
+              limit: 10,
+              window: 1_000,
+              burst: 4,
+            })
+            if ((await limiter.consume({ cost })).allowed) admitted.push({ at: clock.time, cost })
+          }
+          for (const { at } of admitted) {
+            const within = admitted.filter((each) => each.at >= at && each.at < at + 1_000)
+            expect(within.reduce((sum, { cost }) => sum + cost, 0)).toBeLessThanOrEqual(14)
+          }
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+
+  test('limits each key by itself', async () => {
+    const { limiter } = limiterAt({ limit: 1 })
+    expect((await limiter.consume({ key: 'a' })).allowed).toBe(true)
+    expect((await limiter.consume({ key: 'b' })).allowed).toBe(true)
+    expect((await limiter.consume({ key: 'a' })).allowed).toBe(false)
+    expect((await limiter.consume()).allowed).toBe(true)
+  })
+})
+
+describe('several rules', () => {
+  const rules = [
+    { name: 'burst', limit: 2, window: 1_000 },
+    { name: 'daily', limit: 3, window: 86_400_000 },
+  ]
+
+  test('are one decision: what one refuses, the other does not charge', async () => {
+    const { clock, limiter } = limiterAt({ rules })
+    await limiter.consume()
+    await limiter.consume()
+    expect(await limiter.consume()).toMatchObject({ allowed: false, rule: 'burst' })
+    clock.time += 1_000
+    expect(await limiter.peek()).toMatchObject({ remaining: 1, rule: 'daily' })
+  })
+
+  test('answer for the rule that refuses longest', async () => {
+    const { limiter } = limiterAt({
+      rules: [...rules, { name: 'hourly', limit: 2, window: 3_600_000 }],
+    })
+    await limiter.consume({ cost: 2 })
+    expect(await limiter.consume()).toMatchObject({ rule: 'hourly', retryAfter: 1_800_000 })
+  })
+})
+
+test('what is known to be exhausted is refused without asking the store', async () => {
+  let asked = 0
+  const memory = new MemoryAdapter()
+  const provider: RateLimitProvider = {
+    deadline: memory.deadline,
+    onEvent: undefined,
+    rates: {
+      consume: (request) => {
+        asked++
+        return memory.rates.consume(request)
+      },
+      reset: (...args) => memory.rates.reset(...args),
+    },
+  }
+  const limiter = new RateLimiter({ provider, key: 'k', limit: 1, window: 60_000 })
+  await limiter.consume()
+  await limiter.consume()
+  expect(asked).toBe(2)
+  expect((await limiter.consume()).allowed).toBe(false)
+  expect(asked).toBe(2)
+  await limiter.reset()
+  expect((await limiter.consume()).allowed).toBe(true)
+})
+
+test('in shadow mode everybody passes, and the answer says what would have been', async () => {
+  const { limiter } = limiterAt({ limit: 1, mode: 'shadow' })
+  await limiter.consume()
+  expect(await limiter.consume()).toMatchObject({ allowed: true, remaining: 0, retryAfter: 1_000 })
+})
+
+describe('waiting', () => {
+  test('is in turn, and each caller gets in when its unit is back', async () => {
+    const limiter = new RateLimiter({ key: 'wait-in-turn', limit: 100, window: 1_000, burst: 1 })
+    const order: number[] = []
+    await Promise.all(
+      [0, 1, 2, 3].map(async (caller) => {
+        await limiter.wait()
+        order.push(caller)
+      }),
+    )
+    expect(order).toEqual([0, 1, 2, 3])
+  })
+
+  test('that would take longer than the timeout is refused at once', async () => {
+    const limiter = new RateLimiter({ key: 'wait-too-long', limit: 1, window: 60_000 })
+    await limiter.consume()
+    await expect(limiter.wait({ timeout: 1_000 })).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_RATE_LIMITED',
+    })
+  })
+
+  test('ends with the signal, and lets the next one go on', async () => {
+    const limiter = new RateLimiter({ key: 'wait-aborted', limit: 20, window: 1_000, burst: 1 })
+    await limiter.consume()
+    const controller = new AbortController()
+    const given = limiter.wait({ signal: controller.signal })
+    const next = limiter.wait()
+    controller.abort()
+    await expect(given).rejects.toMatchObject({ code: 'ERR_HOLDFAST_ABORTED' })
+    expect((await next).allowed).toBe(true)
+  })
+})
+
+describe('with the store away', () => {
+  const broken: RateLimitProvider = {
+    deadline: 1_000,
+    onEvent: undefined,
+    rates: {
+      consume: () => Promise.reject(new Error('gone')),
+      reset: () => Promise.reject(new Error('gone')),
+    },
+  }
+  const limiterWith = (onStoreError?: 'deny' | 'allow' | 'local') =>
+    new RateLimiter({
+      provider: broken,
+      key: `broken-${onStoreError}`,
+      limit: 1,
+      window: 60_000,
+      onStoreError,
+    })
+
+  test('a call throws, unless it was said what it should answer', async () => {
+    await expect(limiterWith().consume()).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_STORE_UNAVAILABLE',
+    })
+    expect((await limiterWith('deny').consume()).allowed).toBe(false)
+    expect((await limiterWith('allow').consume()).allowed).toBe(true)
+  })
+
+  test('`local` limits within this process', async () => {
+    const limiter = limiterWith('local')
+    expect((await limiter.consume()).allowed).toBe(true)
+    expect((await limiter.consume()).allowed).toBe(false)
+  })
+})
+
+test('a task is charged for each attempt, and refused with a RateLimitedError', async () => {
+  await using s = scope()
+  const rateLimiter = new RateLimiter({ key: 'task', limit: 2, window: 60_000 })
+  expect((await s.task(() => 1, { rateLimiter }))[1]).toBe(1)
+  expect((await s.task(() => 2, { rateLimiter }))[1]).toBe(2)
+  const [error] = await s.task(() => 3, { rateLimiter })
+  expect(error).toMatchObject({ code: 'ERR_HOLDFAST_RATE_LIMITED' })
+  expect((error as RateLimitedError).retryAfter).toBeGreaterThan(20_000)
+})
+
+test.each([
+  [{ limit: 0 }, '`limit`'],
+  [{ limit: 1.5 }, '`limit`'],
+  [{ window: Number.NaN }, '`window`'],
+  [{ burst: -1 }, '`burst`'],
+  [{ key: '' }, '`key`'],
+  [{ mode: 'off' as never }, '`mode`'],
+  [{ rules: [] }, 'at least one rule'],
+  [
+    {
+      rules: [
+        { limit: 1, window: 1 },
+        { limit: 1, window: 1 },
+      ],
+    },
+    'different names',
+  ],
+])('the options %o are refused', (options, message) => {
+  expect(() => limiterAt(options)).toThrow(message)
+})
+
+test('a cost that could never be allowed is refused before the store is asked', () => {
+  const { limiter } = limiterAt()
+  expect(() => limiter.consume({ cost: 11 })).toThrow('at most the burst of 10')
+})

@@ -1,0 +1,92 @@
+// Eight processes share one rate limit on Redis: no window is ever above it, and little of it is left unused.
+
+import { RateLimiter } from 'holdfast'
+import { RedisAdapter } from 'holdfast/redis'
+import { Redis } from 'ioredis'
+import { afterAll, expect, inject, test } from 'vitest'
+import { type ChildMessage, startChild } from '../support/child.ts'
+import { countCommands } from '../support/redis-commands.ts'
+
+const SECONDS = 20
+const LIMIT = 100
+const BURST = 100
+
+const url = inject('redisUrl')
+const redis = new Redis(url)
+const keyPrefix = `rates-${process.pid}:`
+const provider = new RedisAdapter(redis, { keyPrefix })
+afterAll(async () => {
+  await provider.disconnect()
+  await redis.quit()
+})
+
+interface Done extends ChildMessage {
+  readonly admitted: [after: number, before: number][]
+  readonly asked: number
+}
+
+test('100 in a second with a burst of 100, asked for by 8 processes', async () => {
+  await using stack = new AsyncDisposableStack()
+  const children = Array.from({ length: 8 }, () =>
+    stack.use(
+      startChild(new URL('./rate-limit-child.ts', import.meta.url), {
+        argument: { url, keyPrefix },
+      }),
+    ),
+  )
+  await Promise.all(children.map((child) => child.next('ready')))
+  const until = Date.now() + SECONDS * 1_000
+  for (const child of children) child.send({ type: 'go', until })
+  const done = await Promise.all(
+    children.map((child) => child.next<Done>('done', SECONDS * 1_000 + 20_000)),
+  )
+  const admitted = done.flatMap((each) => each.admitted).sort(([a], [b]) => a - b)
+  const [[first] = [0]] = admitted
+  const last = Math.max(...admitted.map(([, before]) => before))
+  const quota = (LIMIT * (last - first)) / 1_000 + BURST
+  console.log(
+    `rate limit: ${admitted.length} of ${done.reduce((sum, { asked }) => sum + asked, 0)} asks admitted, ` +
+      `${((100 * admitted.length) / quota).toFixed(1)} % of the quota`,
+  )
+  expect(admitted.length).toBeLessThanOrEqual(quota + 1)
+  for (const window of [100, 1_000, 5_000]) {
+    for (const [start] of admitted) {
+      // Only what was certainly within the window counts: admitted after its start, and answered before its end.
+      const within = admitted.filter(
+        ([after, before]) => after >= start && before <= start + window,
+      )
+      expect(within.length).toBeLessThanOrEqual((LIMIT * window) / 1_000 + BURST)
+    }
+  }
+}, 60_000)
+
+test('a check is one command; what is known to be exhausted is none', async () => {
+  const limiter = new RateLimiter({ provider, key: 'trips', limit: 2, window: 60_000 })
+  await limiter.consume()
+  const commands = await countCommands(
+    url,
+    async () => {
+      expect((await limiter.consume()).allowed).toBe(true)
+      expect((await limiter.consume()).allowed).toBe(false)
+      expect((await limiter.consume()).allowed).toBe(false)
+    },
+    { where: ({ client }) => client.startsWith('holdfast') },
+  )
+  expect(commands).toHaveLength(2)
+})
+
+test('several rules are one command and one decision, and leave no key behind', async () => {
+  const rules = [
+    { limit: 3, window: 200 },
+    { limit: 5, window: 400 },
+  ]
+  const limiter = new RateLimiter({ provider, key: 'rules', rules })
+  const answers = await Promise.all(Array.from({ length: 20 }, () => limiter.consume()))
+  expect(answers.filter(({ allowed }) => allowed)).toHaveLength(3)
+  expect(await limiter.peek()).toMatchObject({ remaining: 0, rule: '3-in-200ms' })
+  const keys = await redis.keys(`${keyPrefix}*rules*`)
+  expect(keys).toHaveLength(2)
+  for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0)
+  await limiter.reset()
+  expect(await redis.keys(`${keyPrefix}*rules*`)).toEqual([])
+})
