@@ -1,8 +1,8 @@
 // Ten thousand acquires that are given up at random moments, and what they leave behind.
 
 import { getEventListeners } from 'node:events'
-import type { Adapter } from 'holdfast'
-import { isHoldfastError, Lock, Semaphore } from 'holdfast'
+import type { Adapter } from '../../src/index.ts'
+import { isHoldfastError, Lock, Semaphore } from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
 
 const ACQUIRES = 10_000

@@ -1,9 +1,9 @@
 // Acquires that are given up at any moment leave nothing held, nothing queued, and no listener.
 
-import { Lock, MemoryAdapter } from 'holdfast'
-import { RedisAdapter } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { Lock, MemoryAdapter } from '../../src/index.ts'
 import { startChild } from '../support/child.ts'
 import { abortStorm } from './abort-storm.ts'
 

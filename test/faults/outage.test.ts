@@ -1,15 +1,15 @@
 // What callers see while Redis is away, silent or slow, and how soon all is well again.
 
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import {
   Idempotency,
   isAcquireTimeoutError,
   isStoreUnavailableError,
   Lock,
   Semaphore,
-} from 'holdfast'
-import { RedisAdapter } from 'holdfast/redis'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+} from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'

@@ -1,9 +1,9 @@
 // What keeps a process alive: somebody who waits for a lock, and nothing else of ours.
 
-import { Lock } from 'holdfast'
-import { RedisAdapter } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { Lock } from '../../src/index.ts'
 import { startChild } from '../support/child.ts'
 
 test('a program that awaits a lock at its top level waits; with its client closed it ends by itself', async () => {

@@ -1,9 +1,9 @@
 // A holder whose event loop stalls for longer than its ttl knows at once, and does the next holder no harm.
 
-import { Lock, MemoryAdapter } from 'holdfast'
-import { RedisAdapter } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { Lock, MemoryAdapter } from '../../src/index.ts'
 import { startChild } from '../support/child.ts'
 
 test('on Redis, the stalled holder throws at once and cannot release the next holder', async () => {

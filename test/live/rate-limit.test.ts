@@ -1,9 +1,9 @@
 // Eight processes share one rate limit on Redis: no window is ever above it, and little of it is left unused.
 
-import { RateLimiter } from 'holdfast'
-import { RedisAdapter } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { afterAll, expect, inject, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { RateLimiter } from '../../src/index.ts'
 import { type ChildMessage, startChild } from '../support/child.ts'
 import { countCommands } from '../support/redis-commands.ts'
 

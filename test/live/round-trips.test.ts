@@ -1,9 +1,9 @@
 // What an uncontended operation costs on the wire: one command each, as the Redis server saw them.
 
-import { Idempotency, Lock, Semaphore } from 'holdfast'
-import { RedisAdapter } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { Idempotency, Lock, Semaphore } from '../../src/index.ts'
 import { countCommands } from '../support/redis-commands.ts'
 
 const url = inject('redisUrl')

@@ -12,7 +12,7 @@ local quick = redis.call('HMGET', KEYS[1], 'u', 'k', 'x', 'f')
 -- Nobody holds, nobody waits, and the key outlives the grant: three commands in all.
 if quick[1] == '0' and quick[2] == '0' and quick[3] - now > ARGV[13] * 500 then
   local fence = tonumber(quick[4])
-  if ARGV[7] == '1' then fence = math.max(fence + 1, now) end
+  if ARGV[7] == '1' then fence = math.max(fence + 1, now) elseif fence == 0 then fence = now end
   local token = string.format('%.0f', fence)
   local expiry = string.format('%.0f', now + ttl)
   redis.call('HSET', KEYS[1], 'u', ARGV[5], 'f', token, 'e', expiry, 'l', ARGV[3], 'h:' .. ARGV[3],
@@ -29,10 +29,10 @@ pump()
 
 local held = redis.call('HGET', KEYS[1], 'h:' .. id)
 if held then
-  local _, held_weight, _, token = unpackHolder(held)
+  local _, held_weight, held_exclusive, token, _, _, held_meta = unpackHolder(held)
   local expiry = now + ttl
   redis.call('HSET', KEYS[1], 'h:' .. id,
-    table.concat({ int(expiry), held_weight, exclusive, token, '0', '', meta }, ':'))
+    table.concat({ int(expiry), held_weight, held_exclusive, token, '0', '', held_meta }, ':'))
   earliest = math.min(earliest, expiry)
   save(keep)
   return { 1, token }
@@ -54,9 +54,19 @@ if not arrival then
 end
 if ARGV[8] == '1' then hear(inbox, ARGV[10], keep) end
 
+-- One of the holders, for the waiter to name: the last one, or any of those that are left.
+local function holderMeta()
+  local name = redis.call('HGET', KEYS[1], 'l')
+  local packed = name and redis.call('HGET', KEYS[1], 'h:' .. name)
+  if not packed and used > 0 then
+    for _, field in ipairs(redis.call('HRANDFIELD', KEYS[1], 16)) do
+      if string.sub(field, 1, 2) == 'h:' then packed = redis.call('HGET', KEYS[1], field) end
+    end
+  end
+  if not packed then return '' end
+  local _, _, _, _, _, _, held_meta = unpackHolder(packed)
+  return held_meta
+end
+
 local waiters = save(keep)
-local holder = redis.call('HGET', KEYS[1], 'l')
-holder = holder and redis.call('HGET', KEYS[1], 'h:' .. holder)
-local _, _, _, _, _, _, holder_meta
-if holder then _, _, _, _, _, _, holder_meta = unpackHolder(holder) end
-return { arrival and 2 or 0, hint(), waiters, tostring(arrival or ''), holder_meta or '' }
+return { arrival and 2 or 0, hint(), waiters, tostring(arrival or ''), holderMeta() }

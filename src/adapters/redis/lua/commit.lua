@@ -9,6 +9,6 @@ if v[1] == 'done' then return 1 end
 local time = redis.call('TIME')
 redis.call('HSET', KEYS[1], 's', 'done', 'v', ARGV[2], 'm', ARGV[4],
   'c', string.format('%.0f', time[1] * 1000000 + time[2]))
-redis.call('HDEL', KEYS[1], 'l')
+redis.call('HDEL', KEYS[1], 'l', 'lb', 'lp', 'lm')
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1

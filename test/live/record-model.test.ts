@@ -1,0 +1,91 @@
+// Records in Redis and in memory are one state machine: whatever is asked of them, they answer the same.
+
+import fc from 'fast-check'
+import { Redis } from 'ioredis'
+import { afterAll, expect, inject, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import type { Takeover } from '../../src/core/ports.ts'
+import { type Adapter, MemoryAdapter } from '../../src/index.ts'
+
+const redis = new Redis(inject('redisUrl'))
+const store = new RedisAdapter(redis, { keyPrefix: `record-model-${process.pid}:` })
+afterAll(async () => {
+  await store.disconnect()
+  await redis.quit()
+})
+
+type Step =
+  | {
+      readonly op: 'begin'
+      readonly id: string
+      readonly fingerprint: string | undefined
+      readonly takeover: Takeover
+    }
+  | { readonly op: 'commit' | 'drop' | 'renew' | 'lapse'; readonly id: string }
+
+const id = fc.constantFrom('a', 'b', 'c')
+const takeover = fc.constantFrom<Takeover>('never', 'rerun', 'recover')
+const fingerprint = fc.constantFrom('one', 'one', 'two', undefined)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ op: fc.constant('begin' as const), id, fingerprint, takeover }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constantFrom('commit' as const, 'drop' as const, 'renew' as const, 'lapse' as const),
+      id,
+    }),
+  },
+)
+
+/** What a store answers, without its times and tokens. */
+async function answer({ records }: Adapter, record: string, asked: Step): Promise<unknown> {
+  const meta = { owner: asked.id }
+  switch (asked.op) {
+    case 'begin': {
+      const { op: _op, ...request } = asked
+      const reply = await records.begin({ ...request, record, lease: 60_000, ttl: 120_000, meta })
+      const { state } = reply
+      if (state === 'mismatch') return state
+      if (state === 'claimed') {
+        expect(reply.token).toBeGreaterThan(0)
+        const { lost } = reply
+        return { state, lost: lost && { fingerprint: lost.fingerprint, owner: lost.meta.owner } }
+      }
+      const { owner } = reply.meta
+      if (state === 'running') return { state, owner, waits: reply.retryAfter > 0 }
+      if (state === 'lapsed') return { state, owner, fingerprint: reply.fingerprint }
+      return { state, owner, value: reply.value }
+    }
+    case 'commit':
+      return records.commit({ record, id: asked.id, value: `by ${asked.id}`, ttl: 120_000, meta })
+    case 'drop':
+      return records.drop(record, asked.id)
+    case 'renew':
+      return records.renew(record, asked.id, 60_000)
+    case 'lapse': {
+      const lapsed = await records.renew(record, asked.id, 0)
+      // A lease of no time is over when time has passed at all.
+      if (lapsed) await new Promise((resolve) => setTimeout(resolve, 1))
+      return lapsed
+    }
+  }
+}
+
+test('a record answers the same in memory and on Redis', async () => {
+  let runs = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 25 }), async (steps) => {
+      const memory = new MemoryAdapter()
+      const record = `record-${runs++}`
+      for (const [at, asked] of steps.entries()) {
+        const expected = await answer(memory, record, asked)
+        const actual = await answer(store, record, asked)
+        expect(actual, `step ${at}: ${JSON.stringify(asked)}`).toEqual(expected)
+      }
+    }),
+    { numRuns: 300 },
+  )
+}, 60_000)
