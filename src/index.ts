@@ -4,6 +4,14 @@
  * @module
  */
 export { MemoryAdapter, type MemoryAdapterOptions } from './adapters/memory/index.ts'
+export type { BreakerProvider } from './core/breaker-mirror.ts'
+export {
+  type CallContext,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitState,
+  type StateListener,
+} from './core/circuit-breaker.ts'
 export * from './core/error-guards.ts'
 export * from './core/errors.ts'
 export type {

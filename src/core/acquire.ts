@@ -120,7 +120,7 @@ class Acquisition {
       if (!waiter) return undefined
       return await this.#wait(patience, waiter, reply)
     } catch (error) {
-      if (this.#asked > 0) void undo(this.#taken(), this.#pending)
+      if (this.#asked > 0) void undo(this.#taken(), this.#settled())
       throw error
     } finally {
       patience.end()
@@ -129,14 +129,17 @@ class Acquisition {
   }
 
   #enter(): Waiter {
+    this.#expectRoom()
+    return this.#room.enter(this.#id, this.#resource, this.#wanted.key)
+  }
+
+  #expectRoom(): void {
     const { maxWaiters, key } = this.#wanted
-    if (this.#room.waiting(this.#resource) >= maxWaiters) {
-      throw new QueueFullError(
-        `${maxWaiters} callers of this process wait for '${key}' already (\`maxWaiters\`)`,
-        { key },
-      )
-    }
-    return this.#room.enter(this.#id, this.#resource, key)
+    if (this.#room.waiting(this.#resource) < maxWaiters) return
+    throw new QueueFullError(
+      `${maxWaiters} callers of this process wait for '${key}' already (\`maxWaiters\`)`,
+      { key },
+    )
   }
 
   async #ask(patience: Patience, waiter: Waiter | undefined): Promise<GrantReply> {
@@ -155,6 +158,7 @@ class Acquisition {
     }
     const reply = await this.#call(patience, () => adapter.grants.acquire(request))
     this.#answered = true
+    if (reply.state === 'queued') this.#arrival ??= reply.arrival
     return reply
   }
 
@@ -184,6 +188,8 @@ class Acquisition {
     waiter: Waiter,
     queued: Exclude<GrantReply, { state: 'granted' }>,
   ): Promise<Granted> {
+    // Many may have entered at once, before any of them was queued.
+    this.#expectRoom()
     const { kind, name } = this.#wanted
     const mode = this.#wanted.mode ?? 'exclusive'
     const position = { waiters: queued.waiters, position: queued.waiters }
@@ -194,7 +200,6 @@ class Acquisition {
     const work = async (watch: Watch<'lock.wait'> | Watch<'semaphore.wait'>): Promise<Granted> => {
       watch.link(queued.holder?.traceparent)
       this.#watch.link(queued.holder?.traceparent)
-      this.#arrival = queued.arrival
       this.#room.queue(waiter, queued.hint)
       change(1)
       try {
@@ -241,6 +246,15 @@ class Acquisition {
       `Could not acquire '${key}' within ${timeout} ms${more ? `: ${more}` : ''}`,
       { key },
     )
+  }
+
+  /** The end of the last call; one without effect changes nothing for an attempt that is in the queue already. */
+  async #settled(): Promise<void> {
+    try {
+      await this.#pending
+    } catch (error) {
+      if (this.#arrival === undefined) throw error
+    }
   }
 
   #taken(): Taken {

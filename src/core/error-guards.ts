@@ -43,6 +43,10 @@ export const isStoreCorruptError: ErrorGuard<errors.StoreCorruptError> = guard(
 )
 /** Whether something is a {@link errors.QueueFullError}. */
 export const isQueueFullError: ErrorGuard<errors.QueueFullError> = guard('ERR_HOLDFAST_QUEUE_FULL')
+/** Whether something is a {@link errors.CircuitOpenError}. */
+export const isCircuitOpenError: ErrorGuard<errors.CircuitOpenError> = guard(
+  'ERR_HOLDFAST_CIRCUIT_OPEN',
+)
 /** Whether something is a {@link errors.RateLimitedError}. */
 export const isRateLimitedError: ErrorGuard<errors.RateLimitedError> = guard(
   'ERR_HOLDFAST_RATE_LIMITED',

@@ -128,6 +128,21 @@ export class QueueFullError extends HoldfastError {
   }
 }
 
+/** The circuit breaker is open: the call was not made. */
+export class CircuitOpenError extends HoldfastError {
+  readonly code = 'ERR_HOLDFAST_CIRCUIT_OPEN'
+  /** Milliseconds until the dependency is probed. */
+  readonly retryAfter: number
+  static {
+    CircuitOpenError.prototype.name = 'CircuitOpenError'
+  }
+  /** Makes the error; `retryAfter` is in milliseconds. */
+  constructor(message: string, details: ErrorDetails & { readonly retryAfter: number }) {
+    super(message, details)
+    this.retryAfter = details.retryAfter
+  }
+}
+
 /** The rate limit does not allow it now. */
 export class RateLimitedError extends HoldfastError {
   readonly code = 'ERR_HOLDFAST_RATE_LIMITED'

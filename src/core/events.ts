@@ -5,6 +5,7 @@ export interface HoldfastEvent {
   readonly name:
     | 'holdfast.lock.lost'
     | 'holdfast.semaphore.lost'
+    | 'holdfast.circuit_breaker.state_changed'
     | 'holdfast.release.failed'
     | 'holdfast.idempotency.record_lost'
     | 'holdfast.idempotency.commit_failed'

@@ -13,6 +13,7 @@ import {
   StoreUnavailableError,
 } from './errors.ts'
 import { emit } from './events.ts'
+import { refuse } from './expect.ts'
 import { Lease, validUntil } from './lease.ts'
 import { decodeOutcome, encodeOutcome, type StoredOutcome } from './outcome-codec.ts'
 import type { Adapter, BeginReply, BeginRequest, LostExecution, Takeover } from './ports.ts'
@@ -145,30 +146,44 @@ export class Execution<T> {
     this.#sentAt = now()
     const deadline = deadlineFor(provider, lease)
     const { answer, underlying } = callStore(key, deadline, () => provider.records.begin(request))
-    // A claim that comes too late to be used was never executed: left behind, its outcome would count as unknown.
-    const unclaim = (): void =>
-      void undo(
-        {
-          key,
-          giveBack: () => provider.records.drop(this.#record, this.#id),
-          deadline,
-          lasts: Math.min(ttl, UNCLAIM_FOR),
-          onEvent: provider.onEvent,
-        },
-        underlying,
-      )
     try {
       const reply = await answer
       if (reply.state !== 'claimed' || now() < validUntil(this.#sentAt, lease)) return reply
     } catch (error) {
-      unclaim()
+      this.#unclaim(underlying, takeover)
       throw error
     }
-    unclaim()
+    this.#unclaim(underlying, takeover)
     throw new StoreUnavailableError(
       `The claim on '${key}' was granted, but the answer took longer than its lease of ${lease} ms`,
       { key, outcome: 'none' },
     )
+  }
+
+  /**
+   * Gives back a claim that came too late to be used.
+   *
+   * It was never executed: left behind, its outcome would count as unknown. But what it has taken over stays as unknown
+   * as it was: dropped, the work of the lost execution could be done twice.
+   */
+  #unclaim(begun: Promise<BeginReply>, takeover: Takeover): void {
+    const { records } = this.#terms.provider
+    let tookOver = takeover !== 'never'
+    const settled = begun.then((reply) => {
+      tookOver = reply.state === 'claimed' && reply.lost !== undefined
+    })
+    this.#giveBack(
+      () =>
+        tookOver ? records.renew(this.#record, this.#id, 0) : records.drop(this.#record, this.#id),
+      settled,
+    )
+  }
+
+  #giveBack(giveBack: () => Promise<boolean>, pending?: Promise<void>): void {
+    const { provider, key, lease, ttl } = this.#terms
+    const deadline = deadlineFor(provider, lease)
+    const lasts = Math.min(ttl, UNCLAIM_FOR)
+    void undo({ key, giveBack, deadline, lasts, onEvent: provider.onEvent }, pending)
   }
 
   #call<R>(call: (records: Adapter['records']) => Promise<R>): Promise<R> {
@@ -235,6 +250,7 @@ export class Execution<T> {
         traceparent,
         signal: lease.signal,
       })
+      if (resolution !== undefined) expectResolution('recover', resolution)
     } catch (error) {
       await this.#giveUp(lease)
       throw error
@@ -325,24 +341,38 @@ export class Execution<T> {
   /** Gives the claim back with its outcome as unknown as it was. */
   async #giveUp(lease: Lease): Promise<void> {
     lease.end()
-    await this.#quietly((records) => records.renew(this.#record, this.#id, 0))
+    try {
+      await this.#call((records) => records.renew(this.#record, this.#id, 0))
+    } catch (error) {
+      this.#failedToGiveBack(error)
+    }
   }
 
   #drop(): Promise<boolean> {
     return this.#call((records) => records.drop(this.#record, this.#id))
   }
 
-  /** Forgets the claim; a failure is told as an event and not thrown, because the caller's own error counts. */
-  #dropQuietly(): Promise<void> {
-    return this.#quietly((records) => records.drop(this.#record, this.#id))
-  }
-
-  async #quietly(call: (records: Adapter['records']) => Promise<boolean>): Promise<void> {
-    const { provider, key } = this.#terms
+  /** Forgets the claim; what fails is tried again in the background and not thrown, because the caller's own error counts. */
+  async #dropQuietly(): Promise<void> {
     try {
-      await this.#call(call)
+      await this.#drop()
     } catch (error) {
-      emit(provider.onEvent, { name: 'holdfast.release.failed', key, error })
+      this.#failedToGiveBack(error)
+      this.#giveBack(() => this.#terms.provider.records.drop(this.#record, this.#id))
     }
   }
+
+  #failedToGiveBack(error: unknown): void {
+    const { provider, key } = this.#terms
+    emit(provider.onEvent, { name: 'holdfast.release.failed', key, error })
+  }
+}
+
+/** Takes an answer for a resolution: what is none must not let the work run a second time. */
+export function expectResolution<R extends object>(option: string, answer: R): R {
+  const { retry } = (answer ?? {}) as { readonly retry?: unknown }
+  const isOne =
+    typeof answer === 'object' && answer !== null && ('value' in answer || retry === true)
+  if (!isOne) refuse(option, '`{ value }` or `{ retry: true }`', answer)
+  return answer
 }

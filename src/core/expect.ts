@@ -34,6 +34,14 @@ export function expectInteger(option: string, value: unknown, least = 1, most = 
   return value
 }
 
+/** A share: a number above 0, 1 at most. */
+export function expectRatio(option: string, value: unknown): number {
+  if (typeof value !== 'number' || !(value > 0 && value <= 1)) {
+    refuse(option, 'a number above 0 and at most 1', value)
+  }
+  return value
+}
+
 /** A name: a well-formed, non-empty string of 64 kB at most. */
 export function expectName(option: string, value: unknown): string {
   if (typeof value !== 'string' || value === '') refuse(option, 'a non-empty string', value)

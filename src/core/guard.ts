@@ -33,6 +33,7 @@ export abstract class Guard implements AsyncDisposable {
   readonly #since: number = now()
   #releasing: Promise<Release> | undefined
   #released = false
+  #triedToRelease = false
   #ended = false
 
   /** Made by `acquire`; not by users. */
@@ -152,10 +153,14 @@ export abstract class Guard implements AsyncDisposable {
     const deadline = deadlineFor(adapter, ttl)
     const giveBack = () => adapter.grants.release(resourceOf(this.#wanted), this.#granted.id)
     const call = callStore(key, deadline, giveBack)
+    const again = this.#triedToRelease
+    this.#triedToRelease = true
     try {
       const held = await call.answer
       if (lost) return { released: false, reason: lost === 'max-hold' ? 'lost' : lost }
-      return held ? { released: true } : { released: false, reason: 'lost' }
+      if (held) return { released: true }
+      // What failed before, or was tried again in the background, has had its effect.
+      return { released: false, reason: again ? 'already-released' : 'lost' }
     } catch (error) {
       // A failed release is repeated even when it had no effect: the lock would stay until its ttl is over.
       const settled = call.underlying.catch(() => {})

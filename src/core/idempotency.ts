@@ -7,6 +7,7 @@ import {
   Execution,
   type ExecutionContext,
   type ExecutionTerms,
+  expectResolution,
   type IdempotencyProvider,
   type Keep,
   type Recover,
@@ -103,14 +104,16 @@ export class Idempotency<V = unknown> {
 
   /** @throws InvalidArgumentError when an option is not of the documented form */
   constructor(options: IdempotencyOptions<V> = {}) {
-    const { provider, name, recover } = expectOptions(options, 'such as `{ provider }`')
+    const given = expectOptions(options, 'such as `{ provider }`')
+    const { provider, name, recover } = given
+    const { ttl = 86_400_000, lease = 30_000, maxBytes = 262_144 } = given
     this.#provider = expectProvider('provider', provider, ['records']) ?? defaultAdapter()
     this.#name = name === undefined ? 'idempotency' : expectName('name', name)
-    this.#ttl = expectDuration('ttl', options.ttl ?? 86_400_000)
-    this.#lease = expectDuration('lease', options.lease ?? 30_000)
+    this.#ttl = expectDuration('ttl', ttl)
+    this.#lease = expectDuration('lease', lease)
     this.#takeover = expectBoolean('takeover', options.takeover, false)
     this.#recover = recover === undefined ? undefined : expectFunction('recover', recover)
-    this.#maxBytes = expectInteger('maxBytes', options.maxBytes ?? 262_144, 1, 2 ** 29)
+    this.#maxBytes = expectInteger('maxBytes', maxBytes, 1, 2 ** 29)
   }
 
   /**
@@ -143,11 +146,13 @@ export class Idempotency<V = unknown> {
    *
    * @throws InProgressError while somebody still executes the key
    * @throws StoreUnavailableError when the store did not answer
+   * @throws InvalidArgumentError when it is neither `{ value }` nor `{ retry: true }`
    */
   async resolve(key: string, resolution: NonNullable<Resolution<V>>): Promise<void> {
     expectName('key', key)
+    expectResolution('resolution', resolution)
     const execution = new Execution<V>(this.#terms(key, {}), SILENT)
-    await execution.settle(expectOptions(resolution, '`{ value }` or `{ retry: true }`'))
+    await execution.settle(resolution)
   }
 
   #terms<T extends V>(key: string, options: RunOptions<T>): ExecutionTerms<T> {

@@ -141,7 +141,8 @@ export class Lock {
    * @throws InvalidArgumentError when an option is not of the documented form
    */
   constructor(signal: AbortSignal | undefined, options: LockOptions = {}) {
-    const { provider, key, owner, name, maxHold } = expectOptions(options, 'such as `{ key }`')
+    const given = expectOptions(options, 'such as `{ key }`')
+    const { provider, key, owner, name, ttl = 30_000, maxHold, maxWaiters = 10_000 } = given
     this.#signal = expectSignal('signal', signal)
     const store = expectProvider('provider', provider, ['grants', 'signals']) ?? providerOf(signal)
     if (store && key === undefined) {
@@ -152,9 +153,9 @@ export class Lock {
       kind: 'lock',
       key: key === undefined ? attemptId() : expectName('key', key),
       name: name === undefined ? 'lock' : expectName('name', name),
-      ttl: expectDuration('ttl', options.ttl ?? 30_000),
+      ttl: expectDuration('ttl', ttl),
       owner: owner === undefined ? undefined : expectName('owner', owner),
-      maxWaiters: expectInteger('maxWaiters', options.maxWaiters ?? 10_000),
+      maxWaiters: expectInteger('maxWaiters', maxWaiters),
       advice: undefined,
     }
     this.#shared = expectBoolean('allowMultipleReaders', options.allowMultipleReaders, false)

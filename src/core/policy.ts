@@ -16,7 +16,14 @@ export interface Passage {
 export type Policy = <T>(passage: Passage, next: (passage: Passage) => Promise<T>) => Promise<T>
 
 /** The policies that work can be given. */
-export type PolicyKind = 'idempotency' | 'timeout' | 'retry' | 'rateLimit' | 'lock' | 'semaphore'
+export type PolicyKind =
+  | 'idempotency'
+  | 'timeout'
+  | 'retry'
+  | 'rateLimit'
+  | 'circuitBreaker'
+  | 'lock'
+  | 'semaphore'
 
 /**
  * Outermost first: a replay costs no quota; the timeout covers retries and waiting; each attempt is charged and takes
@@ -27,6 +34,7 @@ export const POLICY_ORDER: readonly PolicyKind[] = [
   'timeout',
   'retry',
   'rateLimit',
+  'circuitBreaker',
   'lock',
   'semaphore',
 ]

@@ -211,6 +211,64 @@ export interface Rates {
   reset(limiter: string, rules: readonly RateRule[]): Promise<void>
 }
 
+/** Where a circuit breaker stands. */
+export type BreakerPhase = 'closed' | 'open' | 'half_open' | 'isolated'
+
+/** Outcomes of calls, counted. */
+export interface Outcomes {
+  readonly success: number
+  readonly failure: number
+  /** Those among them that took too long. */
+  readonly slow: number
+}
+
+/** The shared state of a circuit breaker. */
+export interface BreakerView {
+  /** Grows with every transition: what belongs to an older one counts no more. */
+  readonly generation: number
+  readonly phase: BreakerPhase
+  /** Milliseconds until an open breaker may be probed; 0 in every other phase. */
+  readonly remaining: number
+  /** How often it has opened since it was last closed. */
+  readonly trips: number
+  /** The outcomes of this generation within the window. */
+  readonly totals: Outcomes
+}
+
+/** A report of outcomes to a circuit breaker. */
+export interface OutcomeReport {
+  readonly breaker: string
+  /** The generation in which the calls began; another one's outcomes are not counted. */
+  readonly generation: number
+  /** Milliseconds that the window is long. */
+  readonly window: number
+  readonly outcomes: Outcomes
+  /** Who reports, and the number of the report: the same one again is not counted twice. */
+  readonly reporter: string
+  readonly sequence: number
+}
+
+/** A transition of a circuit breaker. */
+export interface BreakerMove {
+  readonly breaker: string
+  /** The generation that it starts from; when another is current, nothing happens. */
+  readonly generation: number
+  readonly phase: BreakerPhase
+  /** Milliseconds that it stays open. */
+  readonly openFor: number
+  readonly trips: number
+  /** The channel to tell the new generation on. */
+  readonly channel: string
+}
+
+/** The windows and states of circuit breakers. */
+export interface Counts {
+  /** Counts outcomes, if their generation is current, and answers how the breaker stands. */
+  report(report: OutcomeReport): Promise<BreakerView>
+  /** Makes a transition, if its generation is current, and answers how the breaker stands then. */
+  move(move: BreakerMove): Promise<BreakerView>
+}
+
 /** What a listener on a channel is told. */
 export interface SignalListener {
   message(text: string): void

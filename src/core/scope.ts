@@ -106,7 +106,7 @@ export class Scope implements AsyncDisposable {
   /**
    * Runs a function as part of the scope, guarded by the policies of its options; never throws.
    *
-   * Policies apply outermost first: idempotency, timeout, retry, rate limit, lock, semaphore. On a timeout or abort the caller is
+   * Policies apply outermost first: idempotency, timeout, retry, rate limit, circuit breaker, lock, semaphore. On a timeout or abort the caller is
    * answered at once, while what guards the function is held until it has settled. Errors keep their class; a thrown
    * non-Error becomes the `cause` of one.
    *

@@ -103,7 +103,8 @@ export class Semaphore {
    * @throws InvalidArgumentError when an option is not of the documented form
    */
   constructor(limit: number, options: SemaphoreOptions = {}) {
-    const { provider, key, name } = expectOptions(options, 'such as `{ key }`')
+    const given = expectOptions(options, 'such as `{ key }`')
+    const { provider, key, name, ttl = 30_000, maxWaiters = 10_000 } = given
     this.#limit = expectInteger('limit', limit)
     const store = expectProvider('provider', provider, ['grants', 'signals'])
     if (store && key === undefined) {
@@ -117,8 +118,8 @@ export class Semaphore {
       name: name === undefined ? 'semaphore' : expectName('name', name),
       mode: undefined,
       capacity: this.#limit,
-      ttl: expectDuration('ttl', options.ttl ?? 30_000),
-      maxWaiters: expectInteger('maxWaiters', options.maxWaiters ?? 10_000),
+      ttl: expectDuration('ttl', ttl),
+      maxWaiters: expectInteger('maxWaiters', maxWaiters),
     }
     setLevel('semaphore.permit.limit', { name: this.#wanted.name }, this.#limit)
   }

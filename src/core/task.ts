@@ -1,4 +1,5 @@
 // What a task may be guarded by, and how its options become policies.
+import type { CircuitBreaker } from './circuit-breaker.ts'
 import { RateLimitedError } from './errors.ts'
 import {
   expectDuration,
@@ -45,6 +46,8 @@ export interface TaskOptions {
   readonly idempotency?: TaskIdempotency | undefined
   /** Spends a unit of a rate limit for each attempt; a refusal is a `RateLimitedError`. */
   readonly rateLimiter?: RateLimiter | undefined
+  /** Calls the task through a circuit breaker; an open one is a `CircuitOpenError`. */
+  readonly circuitBreaker?: CircuitBreaker | undefined
   /** Runs the task while a lock is held. */
   readonly lock?: TaskLock | undefined
   /** Runs the task while a permit is held. */
@@ -58,7 +61,8 @@ interface Surroundings {
 
 /** The policies of a task's options, as one. */
 export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
-  const { name, timeout, retry, idempotency, rateLimiter, lock, semaphore } = options
+  const { name, timeout, retry, idempotency, lock, semaphore } = options
+  const { rateLimiter, circuitBreaker } = options
   const subject = name === undefined ? 'The task' : `The task '${expectName('name', name)}'`
   return inOrder({
     idempotency: idempotency && idempotencyPolicy(scope, idempotency),
@@ -68,6 +72,7 @@ export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
         : timeoutPolicy(expectDuration('timeout', timeout), subject),
     retry: retry === undefined ? undefined : retryPolicy(readRetry(retry)),
     rateLimit: rateLimiter && rateLimitPolicy(rateLimiter),
+    circuitBreaker: circuitBreaker && breakerPolicy(circuitBreaker),
     lock: lock && lockPolicy(scope, lock),
     semaphore: semaphore && semaphorePolicy(scope, semaphore),
   })
@@ -92,6 +97,10 @@ function rateLimitPolicy(limiter: RateLimiter): Policy {
       retryAfter,
     })
   }
+}
+
+function breakerPolicy(breaker: CircuitBreaker): Policy {
+  return (passage, next) => breaker.execute(() => next(passage), { signal: passage.signal })
 }
 
 function lockPolicy(scope: Surroundings, lock: TaskLock): Policy {

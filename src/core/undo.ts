@@ -7,6 +7,8 @@ import { callStore } from './store-call.ts'
 
 const RETRY_LEAST = 100
 const RETRY_MOST = 2_000
+/** How long a command of a broken connection may take to arrive at a store that answers again. */
+const STRAGGLER = 1_000
 
 /** What is to be given back, and how. */
 export interface Taken {
@@ -28,25 +30,35 @@ export function hadNoEffect(error: unknown): boolean {
 /**
  * Gives back in the background, once the call that may have taken it has settled.
  *
- * It waits for that call, because two connections may reorder the two; and it tries for as long as what was taken
- * lasts. What never settles is ended by its ttl.
+ * It waits for that call, because two connections may reorder the two. When the call has failed, what was sent may
+ * still be on its way, and arrive after it was given back: then it is given back a second time, a little later. It
+ * tries for as long as what was taken lasts; what never settles is ended by its ttl.
  */
 export async function undo(taken: Taken, pending?: Promise<unknown>): Promise<void> {
+  let underWay = false
   try {
     await pending
   } catch (error) {
     if (hadNoEffect(error)) return
+    underWay = true
   }
-  const { key, giveBack, deadline, lasts, onEvent } = taken
+  const given = await giveBack(taken)
+  if (!given || !underWay) return
+  await pause(STRAGGLER)
+  await giveBack(taken)
+}
+
+/** Whether the store has taken it back before it would have ended by itself. */
+async function giveBack({ key, giveBack, deadline, lasts, onEvent }: Taken): Promise<boolean> {
   const until = now() + lasts
   for (let wait = RETRY_LEAST; ; wait = Math.min(wait * 2, RETRY_MOST)) {
     try {
       await quietly(() => callStore(key, deadline, giveBack).answer)
-      return
+      return true
     } catch (error) {
       if (now() + wait >= until) {
         emit(onEvent, { name: 'holdfast.release.failed', key, error })
-        return
+        return false
       }
     }
     await pause(wait)

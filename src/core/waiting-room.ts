@@ -104,24 +104,10 @@ export class WaitingRoom {
     return this.#listening !== undefined
   }
 
-  /** Subscribes the inbox; when that fails, waiters are found by the beat alone. */
+  /** Subscribes the inbox; when that fails or takes too long, waiters are found by the beat alone. */
   async open(): Promise<void> {
     if (this.#listening) return
-    this.#connecting ??= quietly(() =>
-      this.#adapter.signals.listen(this.#inboxId, {
-        message: (id) => this.#byId.get(id)?.call('message'),
-        restored: () => this.#beatAll(),
-      }),
-    )
-      .then(
-        (listening) => {
-          this.#listening = listening
-        },
-        () => {},
-      )
-      .finally(() => {
-        this.#connecting = undefined
-      })
+    this.#connecting ??= this.#listen()
     await this.#connecting
   }
 
@@ -171,6 +157,30 @@ export class WaitingRoom {
     if (!queue?.waiters.delete(waiter.id) || queue.waiters.size > 0) return
     queue.timer?.stop()
     this.#queues.delete(waiter.resource)
+  }
+
+  #listen(): Promise<void> {
+    const listener = {
+      message: (id: string) => this.#byId.get(id)?.call('message'),
+      restored: () => this.#beatAll(),
+    }
+    const deadline = Math.min(this.#adapter.deadline, BEAT_DEADLINE)
+    const { answer, underlying } = quietly(() =>
+      callStore('inbox', deadline, () => this.#adapter.signals.listen(this.#inboxId, listener)),
+    )
+    // Kept until it settles, so that one that hangs is waited for once, and may still come.
+    underlying
+      .then((listening) => {
+        this.#listening = listening
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.#connecting = undefined
+      })
+    return answer.then(
+      () => {},
+      () => {},
+    )
   }
 
   #beatAll(): void {

@@ -3,7 +3,7 @@ import { trace } from '@opentelemetry/api'
 import { guardAttributes } from './catalogue.ts'
 import { parseTraceparent } from './traceparent.ts'
 
-/** What is told of a guard on the active span. */
+/** What is told of a guard on the request's span. */
 export interface GuardNote {
   readonly guard: string
   readonly outcome: string
@@ -11,12 +11,17 @@ export interface GuardNote {
   readonly replayOf?: string | undefined
 }
 
-/** Sets the guard's outcome on the active span and, on a replay, links it to the original execution. */
-export function annotateRequest({ guard, outcome, replayOf }: GuardNote): void {
+/**
+ * Takes the active span for that of the request; the function returned sets a guard's outcome on it and, on a replay,
+ * links it to the original execution. When the guard judges, a span of our own may be active instead.
+ */
+export function requestAnnotator(): (note: GuardNote) => void {
   const span = trace.getActiveSpan()
-  if (!span?.isRecording()) return
-  span.setAttribute(guardAttributes.outcome(guard), outcome)
-  if (guard === 'idempotency') span.setAttribute(guardAttributes.replayed, outcome === 'replayed')
-  const original = replayOf === undefined ? undefined : parseTraceparent(replayOf)
-  if (original) span.addLink({ context: original })
+  return ({ guard, outcome, replayOf }) => {
+    if (!span?.isRecording()) return
+    span.setAttribute(guardAttributes.outcome(guard), outcome)
+    if (guard === 'idempotency') span.setAttribute(guardAttributes.replayed, outcome === 'replayed')
+    const original = replayOf === undefined ? undefined : parseTraceparent(replayOf)
+    if (original) span.addLink({ context: original })
+  }
 }

@@ -62,6 +62,8 @@ export interface Facts {
   }
   'semaphore.wait': Named & { position: number; waiters: number; wakeup: string }
   'rate_limiter.consume': Named & { remaining: number; retryAfter: number; cost: number }
+  'circuit_breaker.call': Named & { state: string }
+  'circuit_breaker.trip': { name: string; previous: string; failures: number; reason: string }
   'idempotency.execute': Named & { replayed: boolean; recovered: boolean }
   scope: { kind: string; outcome: string }
 }
@@ -114,7 +116,7 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
     brief: 'Run a function while a lock is held',
     span: true,
     success: 'success',
-    facts: { ...lockFacts, releaseReason: detail(own('lock.release.reason')) },
+    facts: { ...lockFacts, releaseReason: detail(own('release.reason')) },
   },
   'lock.renew': {
     brief: 'Renew the lease of a held lock in the background',
@@ -149,6 +151,27 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
       remaining: detail(own('rate_limiter.remaining')),
       retryAfter: detail(own('rate_limiter.retry_after')),
       cost: detail(own('rate_limiter.cost')),
+    },
+  },
+  'circuit_breaker.call': {
+    brief: 'Call a dependency through a circuit breaker',
+    span: true,
+    duration: 'circuit_breaker.call.duration',
+    success: 'success',
+    facts: {
+      name: label(own('circuit_breaker.name')),
+      state: detail(own('circuit_breaker.state')),
+      outcome,
+    },
+  },
+  'circuit_breaker.trip': {
+    brief: 'A circuit breaker opens',
+    span: true,
+    facts: {
+      name: label(own('circuit_breaker.name')),
+      previous: detail(own('circuit_breaker.previous_state')),
+      failures: detail(own('circuit_breaker.failures')),
+      reason: detail(own('reason')),
     },
   },
   'idempotency.execute': {
@@ -197,6 +220,8 @@ export interface Labels {
   'semaphore.acquire.pending': { name: string }
   'rate_limiter.requests': { name: string; policy: string; outcome: string }
   'rate_limiter.wait.duration': { name: string; outcome: string }
+  'circuit_breaker.status': { name: string; state: string }
+  'circuit_breaker.transitions': { name: string; state: string; previous: string; reason: string }
   'idempotency.execution.active': { name: string }
   'idempotency.replay.age': { name: string }
   'idempotency.record.size': { name: string }
@@ -220,6 +245,7 @@ export type MetricName =
   | 'lock.acquire.duration'
   | 'lock.renew.duration'
   | 'semaphore.acquire.duration'
+  | 'circuit_breaker.call.duration'
   | 'idempotency.execution.duration'
   | 'scope.duration'
 
@@ -241,6 +267,19 @@ export const metricRows: { readonly [M in MetricName]: MetricRow } = {
     brief: 'Requests that a rate limit judged',
   },
   'rate_limiter.wait.duration': duration('How long callers waited for a rate limit', HTTP_SECONDS),
+  'circuit_breaker.call.duration': duration(
+    'How long calls through a circuit breaker took',
+    HTTP_SECONDS,
+  ),
+  'circuit_breaker.status': level(
+    '1',
+    'Whether a circuit breaker is in a state: 1 for its current one',
+  ),
+  'circuit_breaker.transitions': {
+    kind: 'counter',
+    unit: '{transition}',
+    brief: 'Transitions that this process has made',
+  },
   'idempotency.execution.duration': duration('How long an idempotent call took', HTTP_SECONDS),
   'idempotency.execution.active': level('{execution}', 'Idempotent calls that run now'),
   'idempotency.replay.age': duration('How old an outcome was when replayed', AGE_SECONDS),
@@ -283,6 +322,12 @@ export const labelRows: { readonly [G in Gauge]: { readonly [L in keyof Labels[G
     outcome: own('outcome'),
   }),
   'rate_limiter.wait.duration': nameAnd('rate_limiter', { outcome: own('outcome') }),
+  'circuit_breaker.status': nameAnd('circuit_breaker', { state: own('circuit_breaker.state') }),
+  'circuit_breaker.transitions': nameAnd('circuit_breaker', {
+    state: own('circuit_breaker.state'),
+    previous: own('circuit_breaker.previous_state'),
+    reason: own('reason'),
+  }),
   'idempotency.execution.active': nameAnd('idempotency'),
   'idempotency.replay.age': nameAnd('idempotency'),
   'idempotency.record.size': nameAnd('idempotency'),
@@ -316,6 +361,7 @@ export const failures: Readonly<Record<string, FailureRow>> = {
   ERR_HOLDFAST_LEASE_LOST: { type: 'lease_lost', outcome: 'error' },
   ERR_HOLDFAST_QUEUE_FULL: { type: 'queue_full', outcome: 'error' },
   ERR_HOLDFAST_INVALID_ARGUMENT: { type: 'invalid_argument', outcome: 'error' },
+  ERR_HOLDFAST_CIRCUIT_OPEN: { type: 'circuit_open', outcome: 'rejected' },
   ERR_HOLDFAST_RATE_LIMITED: { outcome: 'rejected' },
   ERR_HOLDFAST_IN_PROGRESS: { outcome: 'conflict' },
   ERR_HOLDFAST_FINGERPRINT_MISMATCH: { outcome: 'mismatch' },

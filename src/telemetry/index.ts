@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { annotateRequest, type GuardNote } from './annotate.ts'
+export { type GuardNote, requestAnnotator } from './annotate.ts'
 export {
   catalogue,
   type FactRow,

@@ -213,6 +213,24 @@ test('a grant that arrives after its caller gave up is released', async () => {
   expect(await guard.release()).toEqual({ released: true })
 })
 
+test('a grant that a frozen Redis makes after the retry failed too is released', async () => {
+  const lock = new Lock(undefined, { provider, key: 'frozen', ttl: 60_000 })
+  await (await lock.acquire()).release()
+  server.pause()
+  // The silence is noticed while another call waits, so that this one has time left for a second attempt.
+  const other = new Lock(undefined, { provider, key: 'other' }).acquire()
+  other.catch(() => {})
+  await pause(DEADLINE * 0.6)
+  const error = await lock.acquire().catch((reason: unknown) => reason)
+  expect(isStoreUnavailableError(error) && error.outcome).toBe('unknown')
+  await pause(4 * DEADLINE)
+  server.resume()
+  // What was sent before the connection was given up is granted now, and nobody waits for it.
+  await eventually(async () => (await lock.inspect()).holders.length === 0, { within: 10_000 })
+  const guard = await lock.acquire({ timeout: 5_000 })
+  expect(await guard.release()).toEqual({ released: true })
+})
+
 test('a Redis out of memory grants nothing, and still renews and releases', async () => {
   const lock = new Lock(undefined, { provider, key: 'full', ttl: 600 })
   const guard = await lock.acquire()

@@ -1,6 +1,8 @@
 // The vitest reporter that ends a run with the plain line `N passed, N failed`.
 
 import type { Reporter, SerializedError, TestModule } from 'vitest/node'
+import { conformanceTable } from './conformance-count.ts'
+import { contractLine } from './contract-count.ts'
 
 /** Counts tests, and counts as failed whatever failed outside a test, so that no red run says "0 failed". */
 export default class CountReporter implements Reporter {
@@ -14,7 +16,9 @@ export default class CountReporter implements Reporter {
       // A file or a suite that could not be loaded has failed without any failed test.
       failed += failedTests || (module.state() === 'failed' ? 1 : 0)
     }
+    const tables = [conformanceTable(modules), contractLine(modules)]
     process.once('exit', (code) => {
+      for (const table of tables) if (table !== undefined) process.stdout.write(`${table}\n`)
       // A run that failed before any test did, in a global setup say, has one failure: itself.
       process.stdout.write(`${passed} passed, ${failed || (code ? 1 : 0)} failed\n`)
     })

@@ -44,9 +44,16 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^src\/adapters\/redis\//,
-    may: [/^src\/adapters\/redis\//, adapterSeam, telemetry, builtin],
+    may: [/^src\/adapters\/(redis|wire)\//, adapterSeam, telemetry, builtin],
     mayType: [/^ioredis$/],
   },
+  {
+    files: /^src\/adapters\/postgres\//,
+    may: [/^src\/adapters\/(postgres|wire)\//, adapterSeam, telemetry, builtin],
+    mayType: [/^pg$/],
+  },
+  // What the adapters of servers share: how names and labels are written.
+  { files: /^src\/adapters\/wire\//, may: [adapterSeam, /^node:crypto$/] },
   {
     files: /^src\/adapters\/contract\//,
     may: [/^src\/adapters\/contract\//, adapterSeam, telemetry, /^node:assert(\/strict)?$/],

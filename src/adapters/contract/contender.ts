@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import type { GrantReply, GrantRequest } from '../../core/ports.ts'
 import type { Process } from './process.ts'
 
+const MOST_ASKED = 100
+
 /** One attempt of one process. */
 export class Contender {
   readonly id: string
@@ -38,7 +40,7 @@ export class Contender {
 
   /** Waits for its turn and claims; answers the token. */
   async turn(): Promise<number> {
-    for (;;) {
+    for (let asked = 0; asked < MOST_ASKED; asked++) {
       if ((await this.#process.called(this.#request.resource, this.id)) === 'called') {
         const token = await this.claim()
         if (token !== undefined) return token
@@ -46,6 +48,7 @@ export class Contender {
       const reply = await this.ask()
       if (reply.state === 'granted') return reply.token
     }
+    return assert.fail(`Expected a turn, and was called for nothing ${MOST_ASKED} times`)
   }
 
   /** Asks, waits if need be, and answers the token. */

@@ -15,6 +15,7 @@ export class Trial {
   readonly adapter: Adapter
   readonly #store: ContractStore
   readonly #ends: (() => unknown)[] = []
+  #over = false
 
   private constructor(store: ContractStore, adapter: Adapter) {
     this.#store = store
@@ -28,6 +29,7 @@ export class Trial {
     try {
       await check(trial)
     } finally {
+      trial.#over = true
       for (const end of trial.#ends.reverse()) await end()
       await adapter.disconnect()
     }
@@ -53,10 +55,11 @@ export class Trial {
     this.#ends.push(end)
   }
 
-  /** Lets time pass. */
-  pass(ms: number): Promise<void> {
+  /** Lets time pass; for ever once the check is over, so that what it left running goes on no more. */
+  async pass(ms: number): Promise<void> {
     const { pass } = this.#store
-    return pass ? pass(ms) : new Promise((resolve) => setTimeout(resolve, ms))
+    await (pass ? pass(ms) : new Promise((resolve) => setTimeout(resolve, ms)))
+    if (this.#over) await new Promise(() => {})
   }
 
   /** Makes the store forget everything. */

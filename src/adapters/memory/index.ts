@@ -1,5 +1,14 @@
 // The memory store: a full store for one process, and the test double of the others.
-import type { Adapter, EventListener, Grants, Rates, Records, Signals } from '../../core/ports.ts'
+import type {
+  Adapter,
+  Counts,
+  EventListener,
+  Grants,
+  Rates,
+  Records,
+  Signals,
+} from '../../core/ports.ts'
+import { MemoryCounts } from './counts.ts'
 import { MemoryGrants } from './grants.ts'
 import { MemoryRates } from './rates.ts'
 import { MemoryRecords } from './records.ts'
@@ -39,6 +48,8 @@ export class MemoryAdapter implements Adapter {
   readonly records: Records
   /** Rate limits. */
   readonly rates: Rates
+  /** Circuit breakers. */
+  readonly counts: Counts
   /** Messages between waiters. */
   readonly signals: Signals
   /** Memory answers at once: no call needs a deadline. */
@@ -52,6 +63,7 @@ export class MemoryAdapter implements Adapter {
     this.grants = new MemoryGrants(clock, (channel, text) => signals.publish(channel, text))
     this.records = new MemoryRecords(clock)
     this.rates = new MemoryRates(clock)
+    this.counts = new MemoryCounts(clock, (channel, text) => void signals.publish(channel, text))
     this.signals = signals
     this.onEvent = onEvent
   }

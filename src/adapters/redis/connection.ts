@@ -146,6 +146,8 @@ function duplicate(user: RedisClient, { name, deadline }: ConnectionOptions): Re
     autoResubscribe: false,
     autoResendUnfulfilledCommands: false,
     connectTimeout: deadline,
+    // A connection that is dropped is silent: there is no good-bye to wait for.
+    disconnectTimeout: 1,
     connectionName: name,
     // Prefixes are applied by the adapter, to keys and channels alike.
     keyPrefix: '',

@@ -57,6 +57,13 @@ export function typed(error: unknown, key: string): HoldfastError {
   })
 }
 
+/** The same failure of a call of which an attempt may have taken effect. */
+export function withUnknownOutcome(failure: HoldfastError): HoldfastError {
+  if (!(failure instanceof StoreUnavailableError) || failure.outcome === 'unknown') return failure
+  const { message, key, cause } = failure
+  return new StoreUnavailableError(message, { key, cause, outcome: 'unknown' })
+}
+
 function isTyped(error: unknown): error is StoreUnavailableError | ClosedError {
   return error instanceof StoreUnavailableError || error instanceof ClosedError
 }

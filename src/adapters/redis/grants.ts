@@ -8,12 +8,12 @@ import type {
   Inbox,
   ResourceView,
 } from '../../core/ports.ts'
+import { packMeta, unpackMeta } from '../wire/meta.ts'
 import acquireText from './lua/acquire.lua' with { type: 'text' }
 import beatText from './lua/beat.lua' with { type: 'text' }
 import inspectText from './lua/inspect.lua' with { type: 'text' }
 import releaseText from './lua/release.lua' with { type: 'text' }
 import renewText from './lua/renew.lua' with { type: 'text' }
-import { packMeta, unpackMeta } from './meta.ts'
 import { Script } from './script.ts'
 import type { Store } from './store.ts'
 

@@ -6,8 +6,17 @@
 import { InvalidArgumentError, StoreUnavailableError } from '../../core/errors.ts'
 import { emit } from '../../core/events.ts'
 import { expectDuration, expectOptions } from '../../core/expect.ts'
-import type { Adapter, EventListener, Grants, Rates, Records, Signals } from '../../core/ports.ts'
+import type {
+  Adapter,
+  Counts,
+  EventListener,
+  Grants,
+  Rates,
+  Records,
+  Signals,
+} from '../../core/ports.ts'
 import { Connection, isCluster, type RedisClient } from './connection.ts'
+import { RedisCounts } from './counts.ts'
 import { RedisGrants } from './grants.ts'
 import { RedisRates } from './rates.ts'
 import { RedisRecords } from './records.ts'
@@ -64,6 +73,8 @@ export class RedisAdapter implements Adapter {
   readonly records: Records
   /** Rate limits. */
   readonly rates: Rates
+  /** Circuit breakers. */
+  readonly counts: Counts
   /** Messages between waiters. */
   readonly signals: Signals
   /** The longest that one call may take, in milliseconds. */
@@ -96,6 +107,7 @@ export class RedisAdapter implements Adapter {
     this.grants = new RedisGrants(store)
     this.records = new RedisRecords(store)
     this.rates = new RedisRates(store)
+    this.counts = new RedisCounts(store)
     this.signals = this.#messages
   }
 

@@ -1,6 +1,6 @@
 // Rate limits in Redis: one script, one key for each rule.
 import type { RateReply, RateRequest, RateRule, RateStanding, Rates } from '../../core/ports.ts'
-import { escapeName } from './keys.ts'
+import { escapeName } from '../wire/keys.ts'
 import consumeText from './lua/consume.lua' with { type: 'text' }
 import resetText from './lua/reset.lua' with { type: 'text' }
 import { Script } from './script.ts'

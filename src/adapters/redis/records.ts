@@ -1,11 +1,11 @@
 // Records in Redis: one hash each, one script for each operation.
 import { StoreCorruptError } from '../../core/errors.ts'
 import type { BeginReply, BeginRequest, CommitRequest, Records } from '../../core/ports.ts'
+import { packMeta, unpackMeta } from '../wire/meta.ts'
 import beginText from './lua/begin.lua' with { type: 'text' }
 import commitText from './lua/commit.lua' with { type: 'text' }
 import dropText from './lua/drop.lua' with { type: 'text' }
 import renewText from './lua/record-renew.lua' with { type: 'text' }
-import { packMeta, unpackMeta } from './meta.ts'
 import { Script } from './script.ts'
 import type { Store } from './store.ts'
 

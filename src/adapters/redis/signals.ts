@@ -11,7 +11,7 @@ const RESTORE_MOST = 1_000
 export class RedisSignals implements Signals {
   readonly #store: Store
   readonly #connection: Connection
-  readonly #listeners = new Map<string, SignalListener>()
+  readonly #listeners = new Map<string, Set<SignalListener>>()
   #hearing: RedisClient | undefined
   #restoring: NodeJS.Timeout | undefined
 
@@ -27,7 +27,8 @@ export class RedisSignals implements Signals {
   async listen(inbox: string, listener: SignalListener): Promise<Listening> {
     const channel = this.#store.channel(inbox)
     await this.#subscribe([channel])
-    this.#listeners.set(channel, listener)
+    const listeners = this.#listeners.get(channel) ?? new Set()
+    this.#listeners.set(channel, listeners.add(listener))
     const isLive = (): boolean => this.#hearing !== undefined
     return {
       get live() {
@@ -35,6 +36,7 @@ export class RedisSignals implements Signals {
       },
       suspect: () => void this.#probe(),
       close: () => {
+        if (!listeners.delete(listener) || listeners.size > 0) return
         this.#listeners.delete(channel)
         this.#hearing?.unsubscribe(channel).catch(() => {})
       },
@@ -54,9 +56,9 @@ export class RedisSignals implements Signals {
         await client.subscribe(...channels)
         if (this.#hearing === client) return
         this.#hearing = client
-        client.on('message', (channel: string, text: string) =>
-          this.#listeners.get(channel)?.message(text),
-        )
+        client.on('message', (channel: string, text: string) => {
+          for (const listener of this.#listeners.get(channel) ?? []) listener.message(text)
+        })
       })
     } catch (error) {
       throw typed(error, channels.join())
@@ -86,6 +88,8 @@ export class RedisSignals implements Signals {
       this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
       return
     }
-    for (const listener of this.#listeners.values()) listener.restored()
+    for (const listeners of this.#listeners.values()) {
+      for (const listener of listeners) listener.restored()
+    }
   }
 }

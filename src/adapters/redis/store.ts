@@ -1,7 +1,8 @@
 // How the adapter calls Redis: keys, one script a call, and what is tried again.
+
+import { escapeName, escapePrefix } from '../wire/keys.ts'
 import { type Connection, isCluster, type RedisClient } from './connection.ts'
-import { isBroken, isDemoted, isPassing, typed } from './failure.ts'
-import { escapeName, escapePrefix } from './keys.ts'
+import { isBroken, isDemoted, isPassing, typed, withUnknownOutcome } from './failure.ts'
 import type { Argument, Script } from './script.ts'
 
 const RETRY_PAUSE = 50
@@ -52,7 +53,11 @@ export class Store {
       } catch (error) {
         if (isDemoted(error)) this.#connection.reset()
         const again = isPassing(error) || (isBroken(error) && broken++ === 0)
-        if (!again || performance.now() + RETRY_PAUSE >= until) throw typed(error, name)
+        if (!again || performance.now() + RETRY_PAUSE >= until) {
+          const failure = typed(error, name)
+          // An earlier attempt was sent and never answered: whatever became of this one, that one may take effect.
+          throw broken > 0 ? withUnknownOutcome(failure) : failure
+        }
         if (!isBroken(error)) await pause()
       }
     }

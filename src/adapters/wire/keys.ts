@@ -1,4 +1,4 @@
-// Key names: distinct names never collide, and all keys of one script share a hash tag.
+// Key names: distinct names never collide, and nothing in one is special to a store.
 import { createHash } from 'node:crypto'
 
 const LONGEST = 200
@@ -12,9 +12,9 @@ export function escapeName(name: string): string {
       `~${createHash('sha256').update(name).digest('base64url')}`
 }
 
-/** A prefix as the start of a key: braces in it would be taken for the hash tag. */
+/** A prefix as the start of a key: braces in it would be taken for the hash tag, and no text of PostgreSQL holds a NUL. */
 export function escapePrefix(prefix: string): string {
-  return encodeRest(prefix, /[{}%]/gu)
+  return encodeRest(prefix, /[{}%]|\p{Cc}/gu)
 }
 
 function encodeRest(text: string, rest: RegExp): string {

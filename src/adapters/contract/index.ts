@@ -1,0 +1,37 @@
+/**
+ * The adapter contract: what every store promises, as data for any test runner, so that a store of one's own can
+ * prove itself.
+ *
+ * @module
+ */
+export type {
+  Adapter,
+  BeatReply,
+  BeginReply,
+  BeginRequest,
+  CommitRequest,
+  EventListener,
+  GrantReply,
+  GrantRequest,
+  Grants,
+  GrantView,
+  HoldfastEvent,
+  Inbox,
+  Listening,
+  LostExecution,
+  Meta,
+  RateReply,
+  RateRequest,
+  RateRule,
+  RateStanding,
+  Rates,
+  Records,
+  ResourceView,
+  SignalListener,
+  Signals,
+  Takeover,
+} from '../../core/ports.ts'
+export type { ContractCheck, ContractGroup } from './check.ts'
+export { contract } from './contract.ts'
+export { type ContractFailure, type ContractReport, checkContract } from './report.ts'
+export type { ContractStore } from './store.ts'

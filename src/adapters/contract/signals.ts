@@ -1,0 +1,85 @@
+// Signals: messages between processes, as far as the store has them.
+import assert from 'node:assert/strict'
+import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
+import { type ContractCheck, checks } from './check.ts'
+import { Contender } from './contender.ts'
+import { Process } from './process.ts'
+import { granted } from './replies.ts'
+import { exclusive } from './requests.ts'
+import { freshId, type Trial } from './trial.ts'
+
+/** Listens, or answers nothing when the store has no messages. */
+async function listen(
+  trial: Trial,
+  signals: Signals,
+  channel: string,
+  listener: Partial<SignalListener> = {},
+): Promise<Listening | undefined> {
+  try {
+    const all = { message: () => {}, restored: () => {}, ...listener }
+    const listening = await signals.listen(channel, all)
+    trial.onEnd(() => listening.close())
+    return listening
+  } catch {
+    return undefined
+  }
+}
+
+/** The promises of the port `signals`; a store without messages, whose `listen` rejects, keeps them all. */
+export const signalChecks: readonly ContractCheck[] = checks('signals', {
+  'listening is live when it resolves': async (trial) => {
+    const listening = await listen(trial, trial.adapter.signals, freshId())
+    assert.notEqual(listening?.live, false)
+  },
+
+  'each process hears its own calls only': async (trial) => {
+    const first = await Process.listening(trial, await trial.open())
+    const second = await Process.listening(trial, await trial.open())
+    for (const process of [first, second, first]) {
+      const holder = new Contender(process, exclusive(trial.name))
+      await holder.hold()
+      const waiter = await new Contender(process, exclusive(trial.name)).queue()
+      await holder.release()
+      await waiter.turn()
+      await waiter.release()
+      const other = process === first ? second : first
+      assert.ok(!other.heard.includes(waiter.id), 'A process heard a call of another')
+    }
+  },
+
+  'one adapter may listen on several channels, and stop on one of them': async (trial) => {
+    const { grants, signals } = trial.adapter
+    const heard: string[] = []
+    const stopped = freshId()
+    const kept = freshId()
+    const note = (channel: string): Partial<SignalListener> => ({
+      message: () => void heard.push(channel),
+    })
+    const first = await listen(trial, signals, stopped, note(stopped))
+    const second = await listen(trial, signals, kept, note(kept))
+    if (!first || !second) return
+    first.close()
+    const holder = exclusive(trial.name)
+    await granted(grants, holder)
+    await grants.acquire(
+      exclusive(trial.name, { wait: true, inbox: { id: stopped, listening: true } }),
+    )
+    await grants.acquire(
+      exclusive(trial.name, { wait: true, inbox: { id: kept, listening: true } }),
+    )
+    await grants.release(trial.name, holder.id)
+    await trial.until('the other channel to be called', async () => {
+      await grants.beat(trial.name, { id: kept, listening: true }, [])
+      return heard.includes(kept)
+    })
+    assert.deepEqual(heard, [kept])
+  },
+
+  'closing twice, and doubting what works, are harmless': async (trial) => {
+    const listening = await listen(trial, trial.adapter.signals, freshId())
+    listening?.suspect()
+    listening?.close()
+    listening?.close()
+    await granted(trial.grants, exclusive(trial.name))
+  },
+})

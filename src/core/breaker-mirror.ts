@@ -1,0 +1,257 @@
+// What this process knows of a shared circuit breaker, and how it tells the others of its calls.
+import { quietly } from '../telemetry/index.ts'
+import { attemptId } from './attempt-id.ts'
+import { after, now, type Timer } from './clock.ts'
+import { isStoreUnavailableError } from './error-guards.ts'
+import type { Adapter, BreakerPhase, BreakerView, Counts, Grants, Outcomes } from './ports.ts'
+import { callStore } from './store-call.ts'
+
+/** What a circuit breaker needs of a store. */
+export interface BreakerProvider extends Pick<Adapter, 'deadline' | 'onEvent' | 'signals'> {
+  readonly counts: Counts
+  readonly grants: Grants
+}
+
+/** A breaker as it is believed to stand. */
+export interface Standing {
+  readonly generation: number
+  readonly phase: BreakerPhase
+  /** Monotonic time until which it stays open. */
+  readonly openUntil: number
+  readonly trips: number
+  readonly totals: Outcomes
+}
+
+/** A permit to probe a half-open dependency. */
+export interface Probe {
+  readonly resource: string
+  readonly id: string
+  readonly backend: BreakerProvider
+  /** Monotonic time from which its outcome counts no more. */
+  readonly validUntil: number
+}
+
+/** Outcomes are reported together, at the latest after this many milliseconds. */
+const REPORT_AFTER = 100
+/** How long a view may be old while calls are made, and how long a store that was away is left alone. */
+const SYNC_EVERY = 1_000
+/** The window of a half-open breaker: its probes are few and may be far apart. */
+const HALF_OPEN_WINDOW = 3_600_000
+const LONGEST_CALL = 2_000
+
+const NONE: Outcomes = nothing()
+
+/**
+ * The view of a breaker, kept up to date by messages and by a sync while calls are made.
+ *
+ * Calls only look at the view. When the store is away, the same state machine runs on this process's memory, which has
+ * counted along all the time, until the store is back.
+ */
+export class BreakerMirror {
+  readonly #shared: BreakerProvider
+  readonly #local: BreakerProvider
+  readonly #name: string
+  readonly #window: number
+  readonly #changed: (standing: Standing, previous: Standing) => void
+  readonly #decide: (standing: Standing) => Promise<void>
+  readonly #reporter = attemptId()
+  #standing: Standing = { generation: 0, phase: 'closed', openUntil: 0, trips: 0, totals: NONE }
+  #pending = nothing()
+  #sequence = 0
+  #timer: Timer | undefined
+  #reporting: Promise<void> | undefined
+  #syncedAt = Number.NEGATIVE_INFINITY
+  #first: Promise<void> | undefined
+  #awayUntil = 0
+  #listens = false
+
+  constructor(terms: {
+    readonly shared: BreakerProvider
+    /** This process's memory, for when the store is away. */
+    readonly local: BreakerProvider
+    readonly key: string
+    readonly window: number
+    /** Told when generation or phase have changed. */
+    readonly changed: (standing: Standing, previous: Standing) => void
+    /** Judges the totals after each report, and makes the transition that they call for. */
+    readonly decide: (standing: Standing) => Promise<void>
+  }) {
+    this.#shared = terms.shared
+    this.#local = terms.local
+    this.#name = `breaker:${terms.key}`
+    this.#window = terms.window
+    this.#changed = terms.changed
+    this.#decide = terms.decide
+  }
+
+  get standing(): Standing {
+    return this.#standing
+  }
+
+  /** The totals as they will be once what is pending has been reported. */
+  get expected(): Outcomes {
+    return add(this.#standing.totals, this.#pending)
+  }
+
+  /** Whether this process decides alone, because the store is away. */
+  get isLocal(): boolean {
+    return now() < this.#awayUntil
+  }
+
+  /** To be called with every call: brings an old view up to date behind it, and waits only for the very first one. */
+  touch(): Promise<void> | undefined {
+    const age = now() - this.#syncedAt
+    if (age < SYNC_EVERY) return this.#first
+    this.#syncedAt = now()
+    const synced = quietly(() => this.report())
+    if (!this.#listens) void quietly(() => this.#listen())
+    if (age !== Number.POSITIVE_INFINITY) return undefined
+    this.#first = synced.finally(() => {
+      this.#first = undefined
+    })
+    return this.#first
+  }
+
+  /** Counts an outcome of a call that began in `generation`; a stale one counts no more. */
+  count(generation: number, failure: boolean, slow: boolean): void {
+    if (generation !== this.#standing.generation) return
+    if (failure) this.#pending.failure++
+    else this.#pending.success++
+    if (slow) this.#pending.slow++
+    if (this.#timer) return
+    const wait = Math.min(REPORT_AFTER, this.#window / 10)
+    this.#timer = after(wait, () => void quietly(() => this.report()), 'background')
+  }
+
+  /** Reports what is pending and learns how the breaker stands; never rejects. */
+  async report(): Promise<void> {
+    while (this.#reporting) await this.#reporting
+    this.#reporting = this.#report().finally(() => {
+      this.#reporting = undefined
+    })
+    await this.#reporting
+  }
+
+  /** Makes a transition from the standing that is believed; never rejects. */
+  async move(phase: BreakerPhase, openFor: number, trips: number): Promise<void> {
+    const move = { breaker: this.#name, phase, openFor, trips, channel: this.#name }
+    const view = await this.#ask(({ counts }, generation) => counts.move({ ...move, generation }))
+    if (view) this.#adopt(view)
+  }
+
+  /** A permit to probe, of which there are `most` in all processes; else in how many milliseconds to ask again. */
+  async probe(most: number, lease: number): Promise<Probe | number> {
+    const id = attemptId()
+    const sentAt = now()
+    const request = {
+      id,
+      weight: 1,
+      capacity: most,
+      exclusive: false,
+      ttl: lease,
+      wait: false,
+      inbox: { id: this.#reporter, listening: false },
+      meta: {},
+    }
+    let backend = this.#shared
+    let resource = ''
+    const reply = await this.#ask((asked, generation) => {
+      backend = asked
+      resource = `probe:${this.#name}:${generation}`
+      return asked.grants.acquire({ ...request, resource })
+    })
+    if (reply?.state !== 'granted') return Math.max(1, reply?.hint ?? SYNC_EVERY)
+    return { resource, id, backend, validUntil: sentAt + lease }
+  }
+
+  /** Gives a probe's permit back; never rejects, its lease ends it anyway. */
+  async giveBack({ backend, resource, id }: Probe): Promise<void> {
+    await quietly(
+      () => callStore(resource, LONGEST_CALL, () => backend.grants.release(resource, id)).answer,
+    ).catch(() => {})
+  }
+
+  async #report(): Promise<void> {
+    this.#timer?.stop()
+    this.#timer = undefined
+    const outcomes = this.#pending
+    this.#pending = nothing()
+    const report = {
+      breaker: this.#name,
+      window: this.#standing.phase === 'half_open' ? HALF_OPEN_WINDOW : this.#window,
+      outcomes,
+      reporter: this.#reporter,
+      sequence: ++this.#sequence,
+    }
+    const view = await this.#ask(({ counts }, generation) =>
+      counts.report({ ...report, generation }),
+    )
+    this.#syncedAt = now()
+    if (!view) return
+    this.#adopt(view)
+    await this.#decide(this.#standing)
+  }
+
+  /** Asks the store, or this process's memory while the store is away. */
+  async #ask<T>(
+    call: (backend: BreakerProvider, generation: number) => Promise<T>,
+  ): Promise<T | undefined> {
+    if (!this.isLocal) {
+      try {
+        const deadline = Math.min(this.#shared.deadline, LONGEST_CALL)
+        const ask = () => call(this.#shared, this.#standing.generation)
+        return await callStore(this.#name, deadline, ask).answer
+      } catch (error) {
+        if (!isStoreUnavailableError(error)) return undefined
+        this.#awayUntil = now() + SYNC_EVERY
+        await this.#goLocal()
+      }
+    }
+    return call(this.#local, this.#standing.generation)
+  }
+
+  /** Carries the standing over to this process's memory. */
+  async #goLocal(): Promise<void> {
+    const { phase, openUntil, trips, totals, generation } = this.#standing
+    const probe = { breaker: this.#name, window: this.#window, reporter: attemptId(), sequence: 1 }
+    const local = await this.#local.counts.report({ ...probe, generation, outcomes: NONE })
+    if (local.generation === generation) return
+    const openFor = Math.max(1, Math.ceil(openUntil - now()))
+    const move = { breaker: this.#name, phase, openFor, trips, channel: '' }
+    const moved = await this.#local.counts.move({ ...move, generation: local.generation })
+    await this.#local.counts.report({ ...probe, generation: moved.generation, outcomes: totals })
+    // The same standing under another number.
+    this.#standing = { ...this.#standing, generation: moved.generation }
+  }
+
+  async #listen(): Promise<void> {
+    this.#listens = true
+    const hear = (): void => void quietly(() => this.report())
+    try {
+      await this.#shared.signals.listen(this.#name, { message: hear, restored: hear })
+    } catch {
+      this.#listens = false
+    }
+  }
+
+  #adopt({ generation, phase, remaining, trips, totals }: BreakerView): void {
+    const previous = this.#standing
+    const openUntil = phase === 'open' ? now() + remaining : 0
+    this.#standing = { generation, phase, openUntil, trips, totals }
+    if (generation === previous.generation) return
+    this.#pending = nothing()
+    this.#changed(this.#standing, previous)
+  }
+}
+
+function nothing(): { success: number; failure: number; slow: number } {
+  return { success: 0, failure: 0, slow: 0 }
+}
+
+function add(a: Outcomes, b: Outcomes): Outcomes {
+  return {
+    success: a.success + b.success,
+    failure: a.failure + b.failure,
+    slow: a.slow + b.slow,
+  }
+}

@@ -1,0 +1,107 @@
+// Six processes share a breaker on Redis: they open together, probe one dependency together, and close together.
+
+import { Redis } from 'ioredis'
+import { afterAll, expect, inject, test } from 'vitest'
+import { type Child, type ChildMessage, startChild } from '../support/child.ts'
+
+const PROCESSES = 6
+/** How old a view may be while calls are made. */
+const SYNC = 1_000
+
+const url = inject('redisUrl')
+const redis = new Redis(url)
+afterAll(() => redis.quit())
+
+interface StateChange extends ChildMessage {
+  readonly state: string
+  readonly at: number
+}
+
+/** When every process has entered a state, by the server's clock, in order. */
+async function entered(children: readonly Child[], state: string, within = 10_000) {
+  const times = await Promise.all(
+    children.map(async (child) => {
+      for (;;) {
+        const change = await child.next<StateChange>('state', within)
+        if (change.state === state) return change.at
+      }
+    }),
+  )
+  return times.sort((a, b) => a - b)
+}
+
+function spread(times: readonly number[]): number {
+  return (times.at(-1) ?? 0) - (times[0] ?? 0)
+}
+
+async function start(keyPrefix: string, probeLease: number, stack: AsyncDisposableStack) {
+  const children = Array.from({ length: PROCESSES }, () =>
+    stack.use(
+      startChild(new URL('./breaker-child.ts', import.meta.url), {
+        argument: { url, keyPrefix, probeLease },
+      }),
+    ),
+  )
+  await Promise.all(children.map((child) => child.next('ready')))
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  return children
+}
+
+async function stop(children: readonly Child[]): Promise<void> {
+  for (const child of children) child.send({ type: 'stop' })
+  await Promise.all(children.map((child) => child.next('done')))
+}
+
+test('a dependency goes bad and good again', async () => {
+  await using stack = new AsyncDisposableStack()
+  const keyPrefix = `breaker-${process.pid}:`
+  await redis.set(`${keyPrefix}mood`, 'good')
+  const children = await start(keyPrefix, 30_000, stack)
+
+  await redis.set(`${keyPrefix}mood`, 'bad')
+  const opened = await entered(children, 'open')
+  expect(spread(opened)).toBeLessThanOrEqual(SYNC)
+  // Some failed probes, and then it is well.
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await redis.set(`${keyPrefix}mood`, 'good')
+  const closed = await entered(children, 'closed')
+  expect(spread(closed)).toBeLessThanOrEqual(SYNC)
+  console.log(
+    `breaker: ${PROCESSES} processes open within ${Math.round(spread(opened))} ms of each other, closed within ${Math.round(spread(closed))} ms`,
+  )
+  await stop(children)
+  expect(Number(await redis.get(`${keyPrefix}probes`))).toBe(0)
+}, 60_000)
+
+test('at most so many probes at a time; one whose process was killed is replaced', async () => {
+  await using stack = new AsyncDisposableStack()
+  const keyPrefix = `breaker-killed-${process.pid}:`
+  await redis.set(`${keyPrefix}mood`, 'bad')
+  const children = await start(keyPrefix, 1_500, stack)
+  // From now on a probe never answers.
+  await redis.set(`${keyPrefix}mood`, 'stuck-probe')
+  const probed = children.map((child) =>
+    child
+      .next<ChildMessage & { inside: number }>('probe', 10_000)
+      .then((probe) => ({ child, probe })),
+  )
+  const first = await Promise.race(probed)
+  for (const each of probed) each.catch(() => {})
+  expect(first.probe.inside).toBeLessThanOrEqual(2)
+  await first.child.kill('SIGKILL')
+  await redis.set(`${keyPrefix}mood`, 'good')
+  const survivors = children.filter((child) => child !== first.child)
+  await entered(survivors, 'closed', 15_000)
+  await stop(survivors)
+}, 60_000)
+
+test('a dependency that only hangs opens the breaker', async () => {
+  await using stack = new AsyncDisposableStack()
+  const keyPrefix = `breaker-hangs-${process.pid}:`
+  await redis.set(`${keyPrefix}mood`, 'good')
+  const children = await start(keyPrefix, 30_000, stack)
+  await redis.set(`${keyPrefix}mood`, 'hang')
+  const opened = await entered(children, 'open')
+  expect(spread(opened)).toBeLessThanOrEqual(SYNC)
+  await stop(children)
+}, 60_000)

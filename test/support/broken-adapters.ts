@@ -1,0 +1,442 @@
+// Adapters that each break one promise, as real libraries have, and the checks of the contract that must find it.
+
+import { MemoryAdapter } from '../../src/adapters/memory/index.ts'
+import type {
+  Adapter,
+  GrantRequest,
+  Grants,
+  Rates,
+  Records,
+  Signals,
+} from '../../src/core/ports.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+type WithRates = Adapter & { readonly rates: Rates }
+
+export interface BrokenAdapter {
+  /** What it does. */
+  readonly name: string
+  readonly make: (working: WithRates, time: VirtualTime) => WithRates
+  /** Checks that fail, among others. */
+  readonly fails: readonly string[]
+}
+
+/** The adapter with some operations of a port replaced. */
+function change(
+  adapter: WithRates,
+  ports: {
+    readonly grants?: Partial<Grants>
+    readonly records?: Partial<Records>
+    readonly rates?: Partial<Rates>
+    readonly signals?: Partial<Signals>
+  },
+): WithRates {
+  const { grants, rates, records, signals } = adapter
+  return {
+    deadline: adapter.deadline,
+    connect: () => adapter.connect(),
+    isConnected: () => adapter.isConnected(),
+    disconnect: () => adapter.disconnect(),
+    grants: {
+      acquire: (request) => grants.acquire(request),
+      renew: (resource, id, ttl) => grants.renew(resource, id, ttl),
+      release: (resource, id) => grants.release(resource, id),
+      beat: (resource, inbox, ids) => grants.beat(resource, inbox, ids),
+      inspect: (resource) => grants.inspect(resource),
+      ...ports.grants,
+    },
+    records: {
+      begin: (request) => records.begin(request),
+      renew: (record, id, lease) => records.renew(record, id, lease),
+      commit: (request) => records.commit(request),
+      drop: (record, id) => records.drop(record, id),
+      ...ports.records,
+    },
+    rates: {
+      consume: (request) => rates.consume(request),
+      reset: (limiter, rules) => rates.reset(limiter, rules),
+      ...ports.rates,
+    },
+    signals: { listen: (channel, listener) => signals.listen(channel, listener), ...ports.signals },
+  }
+}
+
+/** An adapter whose `acquire` asks for something else. */
+const asking = (ask: (request: GrantRequest) => GrantRequest) => (adapter: WithRates) =>
+  change(adapter, { grants: { acquire: (request) => adapter.grants.acquire(ask(request)) } })
+
+export const brokenAdapters: readonly BrokenAdapter[] = [
+  {
+    name: 'grants without exclusion',
+    make: asking((request) => ({ ...request, capacity: request.capacity * 2 })),
+    fails: [
+      'while a resource is held, another attempt is busy',
+      'a resource is held against every other process',
+      'of many attempts at a fresh resource one is granted and the others are busy',
+      'of many contenders one holds at a time, and all get their rounds',
+      'of many contenders no more permits are held than there are',
+    ],
+  },
+  {
+    name: 'takes the owner label for an identity',
+    make: asking((request) => ({ ...request, id: request.meta.owner ?? request.id })),
+    fails: ['a label is no identity: two attempts with the same owner exclude each other'],
+  },
+  {
+    name: 'takes every request for a new attempt',
+    make: asking((request) => ({ ...request, id: crypto.randomUUID() })),
+    fails: ['asking twice is one grant with one token', 'asking twice takes the permits once'],
+  },
+  {
+    name: 'keeps readers and writers apart',
+    make: asking((request) => ({
+      ...request,
+      resource: `${request.resource}:${request.exclusive}`,
+    })),
+    fails: [
+      'a writer does not get in beside a reader',
+      'a reader does not get in beside a writer, and takes nothing from it',
+      'of many readers and writers no writer is ever beside anybody',
+    ],
+  },
+  {
+    name: 'takes permits one by one and keeps what it got',
+    make: (adapter) =>
+      change(adapter, {
+        grants: {
+          acquire: async (request) => {
+            const one = { ...request, weight: 1 }
+            let reply = await adapter.grants.acquire(one)
+            for (let taken = 1; taken < Math.min(request.weight, 9); taken++) {
+              if (reply.state !== 'granted') return reply
+              reply = await adapter.grants.acquire({ ...one, id: `${request.id}:${taken}` })
+            }
+            return reply
+          },
+        },
+      }),
+    fails: ['several permits are taken all at once or not at all'],
+  },
+  {
+    name: 'never queues',
+    make: asking((request) => ({ ...request, wait: false })),
+    fails: [
+      'waiters of several processes are served in the order in which they came',
+      'an attempt is told its number in the queue and how many wait',
+      'readers that come after a waiting writer wait for it',
+    ],
+  },
+  {
+    name: 'puts whoever asks again at the end of the queue',
+    make: asking(({ arrival: _, ...request }) => request),
+    fails: [
+      'a waiter that was forgotten gets back to the place that it had',
+      'a waiter whose process fell silent is forgotten, and finds its place again',
+    ],
+  },
+  {
+    name: 'releases whoever holds',
+    make: (adapter) =>
+      change(adapter, {
+        grants: {
+          release: async (resource, id) => {
+            const { holders } = await adapter.grants.inspect(resource)
+            for (const holder of holders) await adapter.grants.release(resource, holder.id)
+            return adapter.grants.release(resource, id)
+          },
+        },
+      }),
+    fails: [
+      'a second release takes nothing from the next holder',
+      'an attempt that does not hold can release nothing',
+      'a holder that lapsed cannot release the next holder',
+    ],
+  },
+  {
+    name: 'renews whoever holds',
+    make: (adapter) =>
+      change(adapter, {
+        grants: {
+          renew: async (resource, id, ttl) => {
+            const { holders } = await adapter.grants.inspect(resource)
+            return adapter.grants.renew(resource, holders[0]?.id ?? id, ttl)
+          },
+        },
+      }),
+    fails: [
+      'an attempt that does not hold can renew nothing',
+      'a holder that lapsed cannot renew the grant of the next holder',
+      'a waiter cannot renew itself into the resource',
+    ],
+  },
+  {
+    name: 'renews by creating',
+    make: (adapter) =>
+      change(adapter, {
+        grants: {
+          renew: async (resource, id, ttl) => {
+            const reply = await adapter.grants.acquire({
+              ...{ resource, id, ttl, weight: 1, capacity: 1, exclusive: true, wait: false },
+              ...{ inbox: { id, listening: false }, meta: {} },
+            })
+            return reply.state === 'granted' ? reply.token : undefined
+          },
+        },
+      }),
+    fails: [
+      'a lapsed grant cannot be renewed',
+      'a released grant cannot be renewed',
+      'renewing what nobody holds creates nothing',
+      'a grant that the store has lost cannot be renewed into being',
+    ],
+  },
+  {
+    name: 'sends messages to nobody',
+    make: (adapter) =>
+      change(adapter, {
+        signals: {
+          listen: (channel, { restored }) =>
+            adapter.signals.listen(channel, { message: () => {}, restored }),
+        },
+      }),
+    fails: ['a waiter is called by a message that names its attempt'],
+  },
+  {
+    name: 'sends every message to everybody',
+    make: (adapter) => {
+      const everybody = new Set<(text: string) => void>()
+      return change(adapter, {
+        signals: {
+          listen: (channel, listener) => {
+            everybody.add(listener.message)
+            const message = (text: string) => {
+              for (const tell of everybody) tell(text)
+            }
+            return adapter.signals.listen(channel, { ...listener, message })
+          },
+        },
+      })
+    },
+    fails: ['each process hears its own calls only', 'one waiter is called, and no other'],
+  },
+  {
+    name: 'answers beats with nothing',
+    make: (adapter) =>
+      change(adapter, {
+        grants: { beat: async () => ({ granted: [], unknown: [], hint: 0 }) },
+      }),
+    fails: [
+      'a process that cannot be called gets its turn by its beat',
+      'a beat names the attempts that the store does not know, and only those',
+      'a waiter that the store has lost is told to ask again',
+    ],
+  },
+  {
+    name: 'counts seconds for milliseconds',
+    make: (_, time) => new MemoryAdapter({ clock: () => time.now() / 1_000 }),
+    fails: [
+      'a holder that died is replaced when its time is over',
+      'a lapsed grant cannot be renewed',
+      'a claim that is not renewed lapses when its lease is over',
+      'an outcome is forgotten when its time is over, and the next request claims',
+    ],
+  },
+  {
+    name: 'counts microseconds for milliseconds',
+    make: (_, time) => new MemoryAdapter({ clock: () => time.now() * 1_000 }),
+    fails: [
+      'a grant that is renewed in time outlives its first ttl',
+      'a record lasts at least as long as its claim',
+      'a waiter whose process beats stays in the queue',
+    ],
+  },
+  {
+    name: 'starts its tokens anew',
+    make: (adapter) => {
+      let token = 0
+      return change(adapter, {
+        grants: {
+          acquire: async (request) => {
+            const reply = await adapter.grants.acquire(request)
+            return reply.state === 'granted' ? { ...reply, token: ++token } : reply
+          },
+        },
+      })
+    },
+    fails: ['tokens keep growing when the store has lost its data'],
+  },
+  {
+    name: 'replaces what it does not like in names',
+    make: (adapter) => {
+      const plain = (name: string) => name.replace(/[^\w:-]/g, '_').slice(0, 200)
+      return change(adapter, {
+        grants: {
+          acquire: (request) =>
+            adapter.grants.acquire({ ...request, resource: plain(request.resource) }),
+          inspect: (resource) => adapter.grants.inspect(plain(resource)),
+          release: (resource, id) => adapter.grants.release(plain(resource), id),
+        },
+        records: {
+          begin: (request) => adapter.records.begin({ ...request, record: plain(request.record) }),
+          commit: (request) =>
+            adapter.records.commit({ ...request, record: plain(request.record) }),
+        },
+      })
+    },
+    fails: [
+      'resources with hostile or similar names are all held at the same time',
+      'records with hostile or similar names each keep their own outcome',
+    ],
+  },
+  {
+    name: 'lets several claim one execution',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          begin: async (request) => {
+            const reply = await adapter.records.begin(request)
+            return reply.state === 'running' ? { state: 'claimed', token: 1 } : reply
+          },
+        },
+      }),
+    fails: [
+      'of many requests at once one claims and the others are told that it runs',
+      'a running execution is not taken over, whoever asks',
+      'of many that want to take over one does',
+    ],
+  },
+  {
+    name: 'keeps, renews and drops for whoever asks',
+    make: (adapter) => {
+      const owners = new Map<string, string>()
+      const owner = (record: string, id: string) => owners.get(record) ?? id
+      return change(adapter, {
+        records: {
+          begin: async (request) => {
+            const reply = await adapter.records.begin(request)
+            if (reply.state === 'claimed') owners.set(request.record, request.id)
+            return reply
+          },
+          commit: (request) =>
+            adapter.records.commit({ ...request, id: owner(request.record, request.id) }),
+          renew: (record, id, lease) => adapter.records.renew(record, owner(record, id), lease),
+          drop: (record, id) => adapter.records.drop(record, owner(record, id)),
+        },
+      })
+    },
+    fails: [
+      'an attempt without the claim can keep nothing',
+      'an attempt without the claim can renew nothing',
+      'an attempt without the claim can drop nothing',
+      'an execution that was taken over can keep, renew and drop nothing',
+    ],
+  },
+  {
+    name: 'does not look at fingerprints',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          begin: ({ fingerprint: _, ...request }) => adapter.records.begin(request),
+        },
+      }),
+    fails: [
+      'another fingerprint is refused while the execution runs',
+      'another fingerprint can take nothing over',
+    ],
+  },
+  {
+    name: 'tells of the record to those whom it refuses',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          begin: async (request) => {
+            const reply = await adapter.records.begin(request)
+            if (reply.state !== 'mismatch') return reply
+            const { fingerprint: _, ...any } = request
+            return { ...(await adapter.records.begin(any)), state: 'mismatch' }
+          },
+        },
+      }),
+    fails: ['another fingerprint is refused after the outcome was kept, and learns nothing'],
+  },
+  {
+    name: 'takes lost executions over without being asked',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          begin: (request) => adapter.records.begin({ ...request, takeover: 'rerun' }),
+        },
+      }),
+    fails: [
+      'a lapsed claim answers everybody what is known of it, and runs nothing',
+      'a recovery claims and keeps what is known of the lost execution',
+    ],
+  },
+  {
+    name: 'keeps outcomes for seconds instead of milliseconds',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          commit: (request) => adapter.records.commit({ ...request, ttl: request.ttl * 1_000 }),
+        },
+      }),
+    fails: [
+      'an outcome is forgotten when its time is over, and the next request claims',
+      'a replay does not make an outcome last longer',
+    ],
+  },
+  {
+    name: 'tidies values up',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          commit: (request) =>
+            adapter.records.commit({ ...request, value: request.value.trim() || 'null' }),
+        },
+      }),
+    fails: ['an outcome is replayed to the last character'],
+  },
+  {
+    name: 'looks at a rate limit first and spends then',
+    make: (adapter) =>
+      change(adapter, {
+        rates: {
+          consume: async (request) => {
+            const seen = await adapter.rates.consume({ ...request, cost: 0 })
+            await Promise.resolve()
+            if (seen.standings.some(({ remaining }) => remaining < request.cost)) {
+              return { ...seen, allowed: false }
+            }
+            return { ...(await adapter.rates.consume(request)), allowed: true }
+          },
+        },
+      }),
+    fails: [
+      'of many callers at once in several processes as many are allowed as a burst has',
+      'a refusal says when to come back, and when nothing is spent any more',
+    ],
+  },
+  {
+    name: 'spends units one by one, and rule by rule',
+    make: (adapter) =>
+      change(adapter, {
+        rates: {
+          consume: async ({ limiter, rules, cost }) => {
+            if (cost === 0) return adapter.rates.consume({ limiter, rules, cost })
+            const replies = []
+            for (const rule of rules) {
+              for (let spent = 0; spent < cost; spent++) {
+                replies.push(await adapter.rates.consume({ limiter, rules: [rule], cost: 1 }))
+              }
+            }
+            const { standings } = await adapter.rates.consume({ limiter, rules, cost: 0 })
+            return { allowed: replies.every(({ allowed }) => allowed), standings }
+          },
+        },
+      }),
+    fails: [
+      'several units are spent all at once or not at all',
+      'several rules allow together or spend nothing',
+    ],
+  },
+]

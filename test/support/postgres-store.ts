@@ -1,0 +1,33 @@
+// The PostgreSQL store as the contract suite wants it: one user's pool, and a prefix of its own that can be emptied.
+
+import { randomUUID } from 'node:crypto'
+import type { Pool } from 'pg'
+import type { ContractStore } from '../../src/adapters/contract/index.ts'
+import { PostgresAdapter, type PostgresAdapterOptions } from '../../src/adapters/postgres/index.ts'
+
+/** A store below a prefix that nobody else uses, in a schema that many may share. */
+export function postgresStore(
+  pool: () => Pool,
+  options: PostgresAdapterOptions & { readonly schema: string },
+): ContractStore {
+  const keyPrefix = `contract-${randomUUID()}:`
+  return {
+    open: async () => new PostgresAdapter(pool(), { ...options, keyPrefix }),
+    lose: () => deleteRows(pool(), options.schema, keyPrefix),
+  }
+}
+
+/** Deletes the rows whose keys start with a prefix. */
+export async function deleteRows(pool: Pool, schema: string, prefix: string): Promise<void> {
+  await pool.query(
+    `with waiters as (delete from ${schema}.waiters where starts_with(resource, $1)),
+      resources as (delete from ${schema}.resources where starts_with(key, $1))
+    delete from ${schema}.records where starts_with(key, $1)`,
+    [prefix],
+  )
+}
+
+/** Drops a schema with all that is in it. */
+export async function dropSchema(pool: Pool, schema: string): Promise<void> {
+  await pool.query(`drop schema if exists ${schema} cascade`)
+}
