@@ -1,0 +1,76 @@
+// A payment service on Hono: what a route must not do twice, or too often, is said before its handler.
+import '../common/telemetry.ts' // first, before the framework
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { serve } from '@hono/node-server'
+import { idempotency, lock, requestScope, semaphore } from 'holdfast/hono'
+import { Hono } from 'hono'
+import { routePath } from 'hono/route'
+import { connect } from '../common/backend.ts'
+import { failure } from '../common/backend-error.ts'
+import { chargeCard } from '../common/card.ts'
+import { announce } from '../common/lifecycle.ts'
+import { nameRequest } from '../common/name-request.ts'
+import { readOrder } from '../common/payments.ts'
+import { recoverPayment } from '../common/recover-payment.ts'
+import { readSettings } from '../common/settings.ts'
+
+const { port, redisUrl, lease, takeover, recovers } = readSettings()
+const { provider, payments, bay, close } = await connect(redisUrl)
+
+const app = new Hono()
+
+app.get('/healthz', (c) => c.json({ ok: true }))
+
+app.use(async (c, next) => {
+  await next()
+  nameRequest(c.req.method, routePath(c, -1))
+})
+
+// The store of all guards below.
+app.use(requestScope({ provider }))
+
+// However often a request with one Idempotency-Key arrives, and wherever: the card is charged once.
+app.post(
+  '/payments',
+  idempotency({
+    name: 'payments',
+    required: true,
+    lease,
+    takeover,
+    recover: recovers ? (key) => recoverPayment(payments, key) : undefined,
+  }),
+  async (c) => {
+    const order = readOrder(await c.req.json().catch(() => undefined))
+    if (!order) return c.json({ error: 'Expected { "orderId": "o1", "amount": 10 }' }, 400)
+    const { key = '', recovered } = c.var.holdfast.idempotency ?? {}
+    const payment = await chargeCard(payments, order, key)
+    return c.json(recovered ? { ...payment, recovered } : payment, 201)
+  },
+)
+
+app.get('/payments', async (c) => c.json(await payments.list()))
+
+// One order is shipped by one request at a time, over all processes.
+app.post(
+  '/orders/:id/ship',
+  lock({ key: (c) => `order:${c.req.param('id')}`, timeout: 2_000 }),
+  async (c) => {
+    const orderId = c.req.param('id')
+    await bay.ship(orderId)
+    return c.json({ orderId, fencingToken: c.var.holdfast.lock?.fencingToken })
+  },
+)
+
+// Two reports are made at a time, over all processes.
+app.get('/reports', semaphore({ limit: 2, timeout: 300 }), async (c) => {
+  await sleep(200)
+  return c.json({ madeAt: new Date() })
+})
+
+app.onError((error, c) => {
+  const { status, body } = failure(error)
+  return c.json(body, status)
+})
+
+announce(serve({ fetch: app.fetch, port }), { framework: 'Hono', redisUrl }, close)
