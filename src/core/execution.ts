@@ -114,6 +114,10 @@ export class Execution<T> {
     if (reply.state === 'done') return this.#replay(reply)
     if (reply.state !== 'claimed') throw this.#refusal(reply)
     const lease = this.#hold()
+    if (signal?.aborted) {
+      await (reply.lost ? this.#giveUp(lease) : this.#forget(lease))
+      throw abortError(signal, key)
+    }
     if (reply.lost && recover && !takeover) {
       const settled = await this.#recoverLost(reply.lost, lease, recover)
       if (settled) return settled
@@ -127,8 +131,9 @@ export class Execution<T> {
     if (reply.state !== 'claimed') throw this.#refusal(reply)
     if ('value' in resolution) {
       await this.#commit({ kind: 'value', value: resolution.value })
-    } else {
-      await this.#drop()
+    } else if (!(await this.#drop())) {
+      const { key } = this.#terms
+      throw new LeaseLostError(`The claim on '${key}' was lost before it was settled`, { key })
     }
   }
 
@@ -287,8 +292,7 @@ export class Execution<T> {
         stopRenewal: () => lease.stopRenewal(),
       })
     } catch (error) {
-      lease.end()
-      await this.#dropQuietly()
+      await this.#forget(lease)
       throw error
     } finally {
       joined.letGo()
@@ -330,12 +334,18 @@ export class Execution<T> {
     for (const until = now() + lease; now() < until; ) {
       await pause(COMMIT_RETRY)
       try {
-        await commit()
+        if (!(await commit()))
+          emit(provider.onEvent, { name: 'holdfast.idempotency.record_lost', key })
         return
       } catch (error) {
         emit(provider.onEvent, { name: 'holdfast.idempotency.commit_failed', key, error })
       }
     }
+  }
+
+  async #forget(lease: Lease): Promise<void> {
+    lease.end()
+    await this.#dropQuietly()
   }
 
   /** Gives the claim back with its outcome as unknown as it was. */

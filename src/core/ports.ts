@@ -21,7 +21,7 @@ export interface GrantRequest {
   readonly weight: number
   /** The capacity that this request believes the resource to have. */
   readonly capacity: number
-  /** True when nothing else may be held beside it; such a grant gets a new, greater fencing token. */
+  /** Whether the grant gets a new, greater fencing token; its weight, all of the capacity, is what keeps others out. */
   readonly exclusive: boolean
   /** How long the grant lasts, in milliseconds, by the store's clock. */
   readonly ttl: number
@@ -85,13 +85,21 @@ export interface ResourceView {
 
 /** Shares of resources with a capacity: locks, readers and writers, permits. */
 export interface Grants {
-  /** Grants a share, queues the request or answers busy, in one atomic step, first come, first served. */
+  /**
+   * Grants a share, queues the request or answers busy, in one atomic step, first come, first served.
+   *
+   * Asked again, an attempt that holds gets its token again, and its ttl anew; one that waits keeps its place.
+   */
   acquire(request: GrantRequest): Promise<GrantReply>
   /** Gives a grant `ttl` milliseconds from now and answers its token; undefined when it is not held. Never creates. */
   renew(resource: string, id: string, ttl: number): Promise<number | undefined>
   /** Ends a grant or takes a waiter out of the queue, and calls whoever is next; answers whether it was held. */
   release(resource: string, id: string): Promise<boolean>
-  /** Keeps the waiters of one process alive and answers what became of them. */
+  /**
+   * Keeps the waiters of one process alive and answers what became of them.
+   *
+   * Processes beat once a second; one that was not heard of for some seconds is forgotten, and its waiters with it.
+   */
   beat(resource: string, inbox: Inbox, ids: readonly string[]): Promise<BeatReply>
   /** Who holds and who waits. */
   inspect(resource: string): Promise<ResourceView>
@@ -160,7 +168,11 @@ export interface CommitRequest {
 
 /** Outcomes that are produced once: idempotent calls. */
 export interface Records {
-  /** Reads the outcome or claims its execution, in one atomic step. */
+  /**
+   * Reads the outcome or claims its execution, in one atomic step.
+   *
+   * Asked again, an attempt gets the same answer again: its token, what it has taken over, and what is left of its lease.
+   */
   begin(request: BeginRequest): Promise<BeginReply>
   /** Gives the claim `lease` milliseconds from now (0: it has lapsed) and answers whether it was still the caller's. */
   renew(record: string, id: string, lease: number): Promise<boolean>

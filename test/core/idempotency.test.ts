@@ -246,6 +246,16 @@ describe('a signal', () => {
     expect((await first.run('order-1', charge)).replayed).toBe(false)
   })
 
+  test('that aborts while the claim is on its way lets nothing run, and gives the claim back', async () => {
+    const { first, charge, runs } = payments()
+    const controller = new AbortController()
+    const aborted = first.run('order-1', charge, { signal: controller.signal })
+    controller.abort()
+    await expect(aborted).rejects.toSatisfy(isAbortedError)
+    expect(runs()).toBe(0)
+    expect(await first.run('order-1', charge)).toMatchObject({ replayed: false, recovered: false })
+  })
+
   test('reaches the function, which decides what comes of it', async () => {
     const { first } = payments()
     const controller = new AbortController()

@@ -154,6 +154,8 @@ export class Resource {
     const place = arrival ?? ++this.#arrivals
     this.#queue.set(id, { id, weight, capacity, exclusive, inbox: inbox.id, meta, arrival: place })
     if (arrival === undefined) return
+    // Whoever comes next draws a later number, also when the store had forgotten how far it was.
+    this.#arrivals = Math.max(this.#arrivals, arrival)
     // Back at the place that it had before it was forgotten.
     const inOrder = [...this.#queue].sort(([, a], [, b]) => a.arrival - b.arrival)
     this.#queue = new Map(inOrder)

@@ -46,7 +46,14 @@ if not arrival then
     return { 1, token }
   end
   if ARGV[8] == '1' then
-    arrival = ARGV[12] ~= '' and ARGV[12] or redis.call('HINCRBY', KEYS[1], 'n', 1)
+    if ARGV[12] == '' then
+      arrival = redis.call('HINCRBY', KEYS[1], 'n', 1)
+    else
+      arrival = ARGV[12]
+      -- Whoever comes next draws a later number, also when the data was lost.
+      local drawn = tonumber(redis.call('HGET', KEYS[1], 'n') or 0)
+      if drawn < tonumber(arrival) then redis.call('HSET', KEYS[1], 'n', arrival) end
+    end
     redis.call('ZADD', KEYS[2], arrival, id)
     redis.call('HSET', KEYS[3], id,
       table.concat({ weight, exclusive, ARGV[6], inbox, meta }, ':'))
