@@ -13,7 +13,7 @@ import { readOrder } from '../common/payments.ts'
 import { recoverPayment } from '../common/recover-payment.ts'
 import { readSettings } from '../common/settings.ts'
 
-const { port, redisUrl, lease, takeover, recovers } = readSettings()
+const { port, host, redisUrl, lease, takeover, recovers } = readSettings()
 const { provider, payments, bay, close } = await connect(redisUrl)
 
 const app = express()
@@ -81,4 +81,4 @@ const onError: ErrorRequestHandler = (error, _req, res, _next) => {
 }
 app.use(onError)
 
-announce(app.listen(port), { framework: 'Express', redisUrl }, close)
+announce(app.listen(port, host), { framework: 'Express', redisUrl }, close)

@@ -15,7 +15,7 @@ import { readOrder } from '../common/payments.ts'
 import { recoverPayment } from '../common/recover-payment.ts'
 import { readSettings } from '../common/settings.ts'
 
-const { port, redisUrl, lease, takeover, recovers } = readSettings()
+const { port, host, redisUrl, lease, takeover, recovers } = readSettings()
 const { provider, payments, bay, close } = await connect(redisUrl)
 
 const app = new Hono()
@@ -73,4 +73,4 @@ app.onError((error, c) => {
   return c.json(body, status)
 })
 
-announce(serve({ fetch: app.fetch, port }), { framework: 'Hono', redisUrl }, close)
+announce(serve({ fetch: app.fetch, port, hostname: host }), { framework: 'Hono', redisUrl }, close)

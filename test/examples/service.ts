@@ -65,7 +65,7 @@ export async function startService(
 
 /** Starts the program of the README, with the telemetry of the examples. */
 export function startReadme(): Promise<Running> {
-  const telemetry = fileURLToPath(new URL('shared/telemetry.ts', examples))
+  const telemetry = fileURLToPath(new URL('common/telemetry.ts', examples))
   return start(new URL('readme.ts', examples), {}, ['--import', telemetry])
 }
 
