@@ -2,10 +2,10 @@
 
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 import CountReporter from './test/support/count-reporter.ts'
-import { luaText } from './test/support/lua-text.ts'
+import { textFiles } from './test/support/text-files.ts'
 
 const config: ViteUserConfig = defineConfig({
-  plugins: [luaText],
+  plugins: [textFiles],
   test: {
     reporters: ['default', new CountReporter()],
     projects: [
@@ -23,7 +23,7 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: 'live',
-          include: ['test/{live,faults,support}/**/*.test.ts'],
+          include: ['test/{live,faults,examples,support}/**/*.test.ts'],
           globalSetup: 'test/support/global-servers.ts',
           // Two files that stall the same Redis would fail each other.
           fileParallelism: false,

@@ -9,6 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 import { unprivileged } from './unprivileged.ts'
 
+/** Debian installs it where only root looks. */
+const BINARY = 'pgbouncer'
+
 export interface Pgbouncer extends AsyncDisposable {
   readonly url: string
 }
@@ -37,7 +40,7 @@ max_client_conn = 500
   )
   // Read by the other user that it runs as.
   await chmod(dir, 0o755)
-  const child = spawn('pgbouncer', [config], {
+  const child = spawn(BINARY, [config], {
     ...unprivileged(),
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -18,7 +18,7 @@ export function postgresStore(
 }
 
 /** Deletes the rows whose keys start with a prefix. */
-export async function deleteRows(pool: Pool, schema: string, prefix: string): Promise<void> {
+async function deleteRows(pool: Pool, schema: string, prefix: string): Promise<void> {
   await pool.query(
     `with waiters as (delete from ${schema}.waiters where starts_with(resource, $1)),
       resources as (delete from ${schema}.resources where starts_with(key, $1))

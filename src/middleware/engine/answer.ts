@@ -23,3 +23,17 @@ export interface End {
   /** True when what was thrown must be thrown on: the framework made no answer of it. */
   readonly unanswered?: boolean
 }
+
+/** Headers that describe a body: they go with it when another answer takes its place. */
+export const BODY_HEADERS: readonly string[] = [
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-location',
+  'content-range',
+  'content-type',
+  'etag',
+  'last-modified',
+  'transfer-encoding',
+]

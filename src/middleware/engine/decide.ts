@@ -7,7 +7,7 @@ import {
 } from '../../core/error-guards.ts'
 import { emit } from '../../core/events.ts'
 import type { Passage } from '../../core/policy.ts'
-import { annotateRequest, count, failures, sample } from '../../telemetry/index.ts'
+import { count, failures, sample } from '../../telemetry/index.ts'
 import type { Exchange } from './exchange.ts'
 import type { Guard, Inward, Verdict } from './guard.ts'
 import { isRefusal, problemAnswer, Refusal } from './problem.ts'
@@ -17,16 +17,18 @@ export function decide<A extends readonly unknown[]>(
   exchange: Exchange<A>,
   guards: readonly Guard<A>[],
 ): Promise<Verdict> {
-  const handler: Inward = async () => ({ kind: 'proceed', end: await exchange.proceed() })
+  const handler: Inward = async () => {
+    const { over } = exchange.state
+    if (!over) return { kind: 'proceed', end: await exchange.proceed() }
+    // The request was answered while a guard waited for its store: nothing begins for it any more.
+    return { kind: 'refuse', error: over, guard: 'timeout', answer: problemAnswer(over, 'timeout') }
+  }
+  const answerFor = (error: Error) => interrupt(exchange, guards, error)
   const inward = guards.reduceRight<Inward>(
-    (inner, guard) => (passage) => judge(exchange, guard, passage, inner),
+    (inner, guard) => (passage) => judge(exchange, guard, passage, inner, answerFor),
     handler,
   )
-  return inward({
-    signal: exchange.state.signal,
-    attempt: 1,
-    interrupt: (error) => interrupt(exchange, guards, error),
-  })
+  return inward({ signal: exchange.state.signal, attempt: 1, interrupt: answerFor })
 }
 
 async function judge<A extends readonly unknown[]>(
@@ -34,6 +36,7 @@ async function judge<A extends readonly unknown[]>(
   guard: Guard<A>,
   passage: Passage,
   inward: Inward,
+  answerFor: (error: Error) => number | undefined,
 ): Promise<Verdict> {
   const { enabled, skip, onStoreError, onEvent } = guard.options
   const tell = telling(exchange, guard)
@@ -48,7 +51,11 @@ async function judge<A extends readonly unknown[]>(
       tell.ended('bypassed')
       return await inward(passage)
     }
-    const verdict = await guard.enter(exchange, passage, enter)
+    const answering: Passage = {
+      ...passage,
+      interrupt: (error) => tell.ended(outcomeOf(error), undefined, answerFor(error)),
+    }
+    const verdict = await guard.enter(exchange, answering, enter)
     tell.judged(verdict)
     return verdict
   } catch (error) {
@@ -78,32 +85,37 @@ function refusal<A extends readonly unknown[]>(
   return { kind: 'refuse', error, guard: kind, answer }
 }
 
-/** Ends the handler's work and answers for it, because it took too long or lost its lease. */
+/** Ends the handler's work and answers for it, because it took too long or lost its lease: with which status, if any. */
 function interrupt<A extends readonly unknown[]>(
   exchange: Exchange<A>,
   guards: readonly Guard<A>[],
   error: Error,
-): void {
-  const base = guards[0]?.options.problemBase
-  const answered = exchange.interrupt(problemAnswer(error, 'timeout', base))
+): number | undefined {
+  const answer = problemAnswer(error, 'timeout', guards[0]?.options.problemBase)
+  const answered = exchange.interrupt(answer)
   exchange.state.abort(error)
   // An answer that has begun cannot be taken back: after a lost lease it must not look complete.
   if (!answered && isLeaseLostError(error)) exchange.destroy()
+  return answered ? answer.status : undefined
 }
 
 /** Tells telemetry of one guard's judgement: how long it took before the handler, and how it ended, once. */
 function telling<A extends readonly unknown[]>(exchange: Exchange<A>, { kind }: Guard<A>) {
   const started = performance.now()
   let before: number | undefined
+  let told = false
   const entered = (): void => {
     before ??= (performance.now() - started) / 1000
   }
   const ended = (outcome: string, original?: string, status?: number): void => {
     entered()
+    // One that has answered for its handler is asked again when that has ended.
+    if (told) return
+    told = true
     if (before !== undefined) sample('http.guard.duration', { guard: kind, outcome }, before)
-    const { method, route } = exchange
+    const { method, route, state } = exchange
     count('http.guard.requests', { guard: kind, outcome, method, route, status })
-    annotateRequest({ guard: kind, outcome, replayOf: original })
+    state.annotate({ guard: kind, outcome, replayOf: original })
   }
   const judged = (verdict: Verdict): void => {
     if (verdict.kind === 'replay') ended('replayed', verdict.original, verdict.answer.status)

@@ -1,7 +1,13 @@
 // A guard: what stands between a request and its handler, and what all guards have in common.
 import { defaultAdapter } from '../../core/default-adapter.ts'
 import { emit } from '../../core/events.ts'
-import { expectBoolean, expectFunction, expectOneOf, expectProvider } from '../../core/expect.ts'
+import {
+  expectBoolean,
+  expectFunction,
+  expectName,
+  expectOneOf,
+  expectProvider,
+} from '../../core/expect.ts'
 import type { Passage } from '../../core/policy.ts'
 import type { Adapter, EventListener } from '../../core/ports.ts'
 import type { Answer, End } from './answer.ts'
@@ -75,11 +81,14 @@ export interface GuardOptions<A extends readonly unknown[]> {
 
 /** Checks what every guard can be told. */
 export function expectGuardOptions<A extends readonly unknown[]>(options: GuardOptions<A>): void {
-  const { provider, enabled, skip, onStoreError } = options
+  const { provider, name, enabled, skip, onStoreError, onEvent, problemBase } = options
   expectProvider('provider', provider, ['grants', 'records'])
+  if (name !== undefined) expectName('name', name)
   expectBoolean('enabled', enabled, true)
   if (skip !== undefined) expectFunction('skip', skip)
   if (onStoreError !== undefined) expectOneOf('onStoreError', onStoreError, ['deny', 'allow'])
+  if (onEvent !== undefined) expectFunction('onEvent', onEvent)
+  if (problemBase !== undefined) expectName('problemBase', problemBase)
 }
 
 /** The store of a guard: its own, the request scope's, or the memory of this process with a warning. */

@@ -9,9 +9,22 @@ const PARAMETER = /;\x20*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[^"\\]|\\["\\])*"|[^\s;,"
  * that clients of payment services send. Undefined when it is neither.
  */
 export function parseIdempotencyKey(value: string, longest: number): string | undefined {
-  const trimmed = value.replace(/^[ \t]+|[ \t]+$/g, '')
+  const trimmed = withoutBlanks(value)
   const key = trimmed.startsWith('"') ? parseString(trimmed) : parseBare(trimmed)
   return key !== undefined && key.length <= longest && VISIBLE.test(key) ? key : undefined
+}
+
+/** By hand: a regular expression would look at a run of blanks once for each of them. */
+function withoutBlanks(text: string): string {
+  let from = 0
+  let to = text.length
+  while (isBlank(text[from])) from++
+  while (to > from && isBlank(text[to - 1])) to--
+  return text.slice(from, to)
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
 }
 
 function parseBare(text: string): string | undefined {

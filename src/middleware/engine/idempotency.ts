@@ -2,11 +2,13 @@
 import { emit } from '../../core/events.ts'
 import type { LostCall, Resolution } from '../../core/execution.ts'
 import {
+  expectBoolean,
   expectDuration,
   expectFunction,
   expectInteger,
   expectName,
   expectOptions,
+  refuse,
 } from '../../core/expect.ts'
 import { Idempotency } from '../../core/idempotency.ts'
 import { inside } from '../../core/policies.ts'
@@ -16,6 +18,7 @@ import {
   expectGuardOptions,
   type Guard,
   type GuardOptions,
+  nameOf,
   type PerRequest,
   providerOf,
   type Verdict,
@@ -102,7 +105,9 @@ export interface IdempotencyGuardOptions<A extends readonly unknown[]> extends G
   readonly docsUrl?: string | undefined
 }
 
-/** How much larger than its body a stored answer may be: headers, escapes, base64. */
+/** Bytes of JSON for one of a body, at most: those of a control character. */
+const ESCAPED = 6
+/** Bytes that a stored answer may have besides its body: its headers. */
 const ENVELOPE = 16_384
 
 /** Makes the guard. */
@@ -130,8 +135,8 @@ export function idempotencyGuard<A extends readonly unknown[]>(
         ttl: options.ttl,
         lease: options.lease,
         takeover: options.takeover,
-        name: options.name,
-        maxBytes: settings.maxAnswerBytes * 2 + ENVELOPE,
+        name: nameOf(options, exchange),
+        maxBytes: settings.maxAnswerBytes * ESCAPED + ENVELOPE,
         recover: recover && ((_record, lost) => recover(key, lost, ...args)),
       })
       let verdict: Verdict | undefined
@@ -147,7 +152,7 @@ export function idempotencyGuard<A extends readonly unknown[]>(
         exchange.onAbandoned(() => context.stopRenewal())
         exchange.capture(settings.maxAnswerBytes)
         verdict = await inside(passage, [context.signal], inward)
-        kept = answerToKeep(verdict, settings.headers)
+        kept = answerToKeep(verdict, settings.headers, options.onEvent)
         return kept
       }
       try {
@@ -177,10 +182,24 @@ export function idempotencyGuard<A extends readonly unknown[]>(
 }
 
 /** What is stored of an answer; undefined when nothing is, or when it cannot be. */
-function answerToKeep(verdict: Verdict, headers: readonly string[]): StoredAnswer | undefined {
+function answerToKeep(
+  verdict: Verdict,
+  headers: readonly string[],
+  onEvent: GuardOptions<never>['onEvent'],
+): StoredAnswer | undefined {
   if (verdict.kind !== 'proceed') return undefined
   const { end } = verdict
-  return end.body && !end.late && !end.refused ? storeAnswer(end, end.body, headers) : undefined
+  if (!end.body || end.late || end.refused) return undefined
+  if (end.headers.some(([name]) => name === 'content-encoding')) {
+    // Another client may not read this encoding.
+    warnOnce(
+      'holdfast.guard.warning',
+      'idempotency() saw an encoded answer, which it cannot replay: mount compression before it',
+      onEvent,
+    )
+    return undefined
+  }
+  return storeAnswer(end, end.body, headers)
 }
 
 /** Refusals and failures leave nothing, so that a retry runs; work that was done never runs again. */
@@ -210,24 +229,32 @@ function readOptions<A extends readonly unknown[]>(
   options: IdempotencyGuardOptions<A>,
 ): Settings<A> {
   expectGuardOptions(expectOptions(options, 'such as `{ required: true }`'))
-  const { ttl, lease, scope, fingerprint, recover } = options
+  const { ttl, lease, takeover, scope, fingerprint, recover, docsUrl } = options
   if (ttl !== undefined) expectDuration('ttl', ttl)
   if (lease !== undefined) expectDuration('lease', lease)
+  expectBoolean('takeover', takeover, false)
   if (scope !== undefined) expectFunction('scope', scope)
   if (fingerprint !== undefined) expectFunction('fingerprint', fingerprint)
   if (recover !== undefined) expectFunction('recover', recover)
   const most = 2 ** 26
   return {
-    required: options.required ?? false,
-    methods: (options.methods ?? ['POST', 'PATCH']).map((method) => method.toUpperCase()),
-    headers: (options.headers ?? []).map((name) => name.toLowerCase()),
+    required: expectBoolean('required', options.required, false),
+    methods: expectNames('methods', options.methods ?? ['POST', 'PATCH']).map((method) =>
+      method.toUpperCase(),
+    ),
+    headers: expectNames('headers', options.headers ?? []).map((name) => name.toLowerCase()),
     maxKeyLength: expectInteger('maxKeyLength', options.maxKeyLength ?? 255, 1, 65_536),
     maxRequestBytes: expectInteger('maxRequestBytes', options.maxRequestBytes ?? 2 ** 20, 1, most),
     maxAnswerBytes: expectInteger('maxAnswerBytes', options.maxAnswerBytes ?? 2 ** 18, 1, most),
     replayHeader: expectName('replayHeader', options.replayHeader ?? 'Idempotent-Replayed'),
-    docsUrl: options.docsUrl,
+    docsUrl: docsUrl === undefined ? undefined : expectName('docsUrl', docsUrl),
     fingerprint,
   }
+}
+
+function expectNames(option: string, values: readonly string[]): readonly string[] {
+  if (!Array.isArray(values)) refuse(option, 'a list of names', values)
+  return values.map((value) => expectName(option, value))
 }
 
 function readKey<A extends readonly unknown[]>(

@@ -4,11 +4,11 @@
  * @module
  */
 
-export type { Answer, End } from './answer.ts'
+export { type Answer, BODY_HEADERS, type End } from './answer.ts'
 export { concat } from './bytes.ts'
 export { decide } from './decide.ts'
 export type { Exchange, RequestBody } from './exchange.ts'
-export type { Guard, GuardKind, GuardOptions, PerRequest, Verdict } from './guard.ts'
+export type { Guard, GuardOptions, Verdict } from './guard.ts'
 export {
   type LockGuardOptions,
   lockGuard,

@@ -17,6 +17,8 @@ export interface Problem {
   readonly title: string
   /** Whether trying again may help: then the answer has a Retry-After of at least a second. */
   readonly retries: boolean
+  /** Whether the client should take another connection. */
+  readonly closes?: boolean
 }
 
 const lockBusy: Problem = {
@@ -51,6 +53,7 @@ const problems: Readonly<Record<string, Problem>> = {
     type: 'shutting-down',
     title: 'The service is shutting down',
     retries: true,
+    closes: true,
   },
   ERR_HOLDFAST_TIMEOUT: {
     status: 504,
@@ -127,7 +130,7 @@ export function problemAnswer(
   base: string = PROBLEM_BASE,
 ): Answer {
   const problem = problemOf(error, guard)
-  const { status, title, retries } = problem
+  const { status, title, retries, closes } = problem
   const type = /^\w+:/.test(problem.type) ? problem.type : base + problem.type
   // What a store says of itself is for operators and not for clients.
   const detail = error instanceof Refusal ? error.message : undefined
@@ -136,6 +139,7 @@ export function problemAnswer(
     ['cache-control', 'no-store'],
   ]
   if (retries) headers.push(['retry-after', String(retryAfterSeconds(error))])
+  if (closes) headers.push(['connection', 'close'])
   if (error instanceof Refusal)
     for (const [name, value] of error.headers) headers.push([name, value])
   const body = JSON.stringify({ type, title, status, detail })

@@ -39,6 +39,7 @@ export function protectGuards<A extends readonly unknown[]>(
           }),
     retry: undefined,
     rateLimit: undefined,
+    circuitBreaker: undefined,
     lock: lock && lockGuard({ ...shared, ...lock }),
     semaphore: semaphore && semaphoreGuard({ ...shared, ...semaphore }),
   }

@@ -1,4 +1,5 @@
 // The scope guard: one scope for each request, which ends when its handler has ended.
+import { abortError } from '../../core/abort.ts'
 import { within } from '../../core/current-scope.ts'
 import { expectDuration, expectOptions } from '../../core/expect.ts'
 import { timeoutPolicy } from '../../core/policies.ts'
@@ -33,6 +34,7 @@ export function requestScopeGuard<A extends readonly unknown[]>(
     options,
     enter({ state, args }, passage, inward) {
       const { name = 'request', provider, parent } = options
+      if (parent?.signal.aborted) throw abortError(parent.signal)
       const scope = new Scope({ name, provider, parent, signal: state.ownSignal }, 'request')
       state.scope = scope
       told(scope, ...args)

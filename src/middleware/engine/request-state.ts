@@ -3,6 +3,7 @@ import { ClientDisconnectedError } from '../../core/errors.ts'
 import type { LockGuard } from '../../core/lock.ts'
 import type { Scope } from '../../core/scope.ts'
 import type { Permit } from '../../core/semaphore.ts'
+import { requestAnnotator } from '../../telemetry/index.ts'
 import type { End } from './answer.ts'
 
 /** What the guards of a route tell its handler: `req.holdfast` in Express, `c.var.holdfast` in Hono. */
@@ -32,6 +33,10 @@ export class RequestState {
   refused = false
   /** How deep the guard is that answered in the handler's stead, and how the handler ends behind it. */
   interruption: { readonly depth: number; readonly end: Promise<End> } | undefined
+  /** Tells of a guard on the request's span: the one that is active when the request meets its first guard. */
+  readonly annotate: ReturnType<typeof requestAnnotator> = requestAnnotator()
+  /** Why the client was answered before the handler was; undefined while it was not. */
+  over: Error | undefined
   #depth = 0
   readonly #controller = new AbortController()
   #attached = true
@@ -66,6 +71,7 @@ export class RequestState {
 
   /** Ends the work, whether the client is there or not. */
   abort(reason: Error): void {
+    this.over = reason
     this.#controller.abort(reason)
   }
 }

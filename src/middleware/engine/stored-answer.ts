@@ -18,12 +18,14 @@ const KEPT = new Set([
   'content-disposition',
   'content-language',
   'content-location',
+  'content-security-policy',
   'content-type',
   'etag',
   'last-modified',
   'link',
   'location',
   'vary',
+  'x-content-type-options',
 ])
 
 /** Headers that are never stored, even when an application asks for it: they are somebody's, or of one connection. */

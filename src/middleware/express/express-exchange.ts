@@ -42,15 +42,14 @@ export class ExpressExchange implements Exchange<ExpressArgs> {
 
   async body(limit: number): Promise<RequestBody> {
     const req = this.args[0] as Request & { rawBody?: unknown; body?: unknown }
-    if (Number(req.headers['content-length'] ?? 0) > limit) return { kind: 'too-large' }
+    const length = Number(req.headers['content-length'] ?? 0)
+    if (length > limit) return { kind: 'too-large' }
     for (const bytes of [req.rawBody, req.body]) {
-      if (bytes instanceof Uint8Array) return { kind: 'bytes', bytes }
+      if (!(bytes instanceof Uint8Array)) continue
+      return bytes.length > limit ? { kind: 'too-large' } : { kind: 'bytes', bytes }
     }
-    if (req.body !== undefined) return { kind: 'parsed', value: req.body }
-    const hasBody =
-      req.headers['transfer-encoding'] !== undefined ||
-      Number(req.headers['content-length'] ?? 0) > 0
-    return hasBody ? { kind: 'unread' } : { kind: 'none' }
+    if (length === 0 && req.headers['transfer-encoding'] === undefined) return { kind: 'none' }
+    return wasParsed(req) ? { kind: 'parsed', value: req.body } : { kind: 'unread' }
   }
 
   capture(limit: number): void {
@@ -68,10 +67,16 @@ export class ExpressExchange implements Exchange<ExpressArgs> {
   }
 
   destroy(): void {
-    this.args[1].destroy()
+    this.#tap.destroy()
   }
 
   onAbandoned(callback: () => void): void {
     this.#tap.onAbandoned(callback)
   }
+}
+
+/** Whether a parser has read the body: that of Express 4 makes an empty object of what it leaves alone. */
+function wasParsed({ body, readableDidRead }: Request): boolean {
+  const isEmpty = typeof body === 'object' && body !== null && Object.keys(body).length === 0
+  return body !== undefined && (readableDidRead || !isEmpty)
 }

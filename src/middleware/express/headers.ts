@@ -9,14 +9,12 @@ export type HeadHeaders =
   | readonly (readonly [string, OutgoingHttpHeader])[]
   | undefined
 
-/** The headers set so far, overlaid with those of `writeHead`, in lower case. */
+/** The headers set so far, overlaid with those of `writeHead`, in lower case; several of one name stay several. */
 export function headersOf(res: ServerResponse, head: HeadHeaders): Answer['headers'] {
-  const all = new Map<string, OutgoingHttpHeader>()
-  for (const [name, value] of Object.entries(res.getHeaders())) {
-    if (value !== undefined) all.set(name.toLowerCase(), value)
-  }
-  for (const [name, value] of pairsOf(head)) all.set(name.toLowerCase(), value)
-  return [...all].flatMap(([name, value]) =>
+  const given = pairsOf(head).map(([name, value]) => [name.toLowerCase(), value] as const)
+  const overlaid = new Set(given.map(([name]) => name))
+  const set = Object.entries(res.getHeaders()).filter(([name]) => !overlaid.has(name))
+  return [...set, ...given].flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map((each) => [name, String(each)] as const),
   )
 }

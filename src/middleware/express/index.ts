@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Request, RequestHandler } from 'express'
+import type { Request } from 'express'
 import type { Scope } from '../../core/scope.ts'
 import {
   type ProtectOptions as EngineProtectOptions,
@@ -22,7 +22,7 @@ import {
   timeoutGuard,
 } from '../engine/index.ts'
 import type { ExpressArgs } from './express-exchange.ts'
-import { middleware, type OnRefused } from './middleware.ts'
+import { type Middleware, middleware, type OnRefused } from './middleware.ts'
 
 declare global {
   namespace Express {
@@ -36,11 +36,15 @@ declare global {
 }
 
 export type { HoldfastState, StoredAnswer } from '../engine/index.ts'
-export type { ExpressArgs, GuardOptions, OnRefused }
+export type { ExpressArgs, GuardOptions, Middleware, OnRefused }
 
 /** What every middleware takes besides its own options. */
 export interface Refusable {
-  /** Answers refused requests instead of problem+json: send something, or pass the error to `next`. */
+  /**
+   * Answers refused requests instead of problem+json: send something, or pass the error to `next`.
+   *
+   * Not asked when a handler that still runs is answered for: a 504, a lost lease.
+   */
   readonly onRefused?: OnRefused | undefined
 }
 
@@ -76,7 +80,7 @@ export type ProtectOptions = EngineProtectOptions<ExpressArgs> & Refusable
  * })
  * ```
  */
-export function requestScope(options: RequestScopeOptions = {}): RequestHandler {
+export function requestScope(options: RequestScopeOptions = {}): Middleware {
   const tell = (scope: Scope, req: Request): void => {
     req.scope = scope
   }
@@ -104,7 +108,7 @@ export function requestScope(options: RequestScopeOptions = {}): RequestHandler 
  * })
  * ```
  */
-export function idempotency(options: IdempotencyOptions = {}): RequestHandler {
+export function idempotency(options: IdempotencyOptions = {}): Middleware {
   return middleware('idempotency', [idempotencyGuard(options)], options.onRefused)
 }
 
@@ -126,7 +130,7 @@ export function idempotency(options: IdempotencyOptions = {}): RequestHandler {
  * })
  * ```
  */
-export function lock(options: LockOptions): RequestHandler {
+export function lock(options: LockOptions): Middleware {
   return middleware('lock', [lockGuard(options)], options.onRefused)
 }
 
@@ -146,7 +150,7 @@ export function lock(options: LockOptions): RequestHandler {
  * })
  * ```
  */
-export function semaphore(options: SemaphoreOptions): RequestHandler {
+export function semaphore(options: SemaphoreOptions): Middleware {
   return middleware('semaphore', [semaphoreGuard(options)], options.onRefused)
 }
 
@@ -167,7 +171,7 @@ export function semaphore(options: SemaphoreOptions): RequestHandler {
  * })
  * ```
  */
-export function timeout(options: number | TimeoutOptions): RequestHandler {
+export function timeout(options: number | TimeoutOptions): Middleware {
   const onRefused = typeof options === 'number' ? undefined : options.onRefused
   return middleware('timeout', [timeoutGuard(options)], onRefused)
 }
@@ -197,6 +201,6 @@ export function timeout(options: number | TimeoutOptions): RequestHandler {
  * )
  * ```
  */
-export function protect(options: ProtectOptions): RequestHandler {
+export function protect(options: ProtectOptions): Middleware {
   return middleware('protect', protectGuards(options), options.onRefused)
 }

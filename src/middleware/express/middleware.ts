@@ -1,5 +1,5 @@
 // How guards become a middleware of Express: run the engine, send its verdict.
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { NextFunction, Request, Response } from 'express'
 import { decide, type Guard, type Verdict } from '../engine/index.ts'
 import { type ExpressArgs, ExpressExchange } from './express-exchange.ts'
 import { write } from './response-tap.ts'
@@ -7,12 +7,15 @@ import { write } from './response-tap.ts'
 /** An own answer to refused requests: send it, or pass the error to `next`. */
 export type OnRefused = (error: unknown, req: Request, res: Response, next: NextFunction) => void
 
+/** A middleware that leaves the route's own types as they are: `req.params` stays what the path says. */
+export type Middleware = <P>(req: Request<P>, res: Response, next: NextFunction) => void
+
 /** The middleware of some guards, under a name for stack traces and spans. */
 export function middleware(
   name: string,
   guards: readonly Guard<ExpressArgs>[],
   onRefused: OnRefused | undefined,
-): RequestHandler {
+): Middleware {
   const run = async (req: Request, res: Response, next: NextFunction): Promise<void> => {
     let judged: () => void = () => {}
     const judgement = new Promise<void>((resolve) => {
@@ -26,7 +29,7 @@ export function middleware(
     send(verdict, exchange, req, res, next, onRefused)
   }
   // Express 4 would leave a rejection unhandled.
-  const handle: RequestHandler = (req, res, next) => void run(req, res, next).catch(next)
+  const handle: Middleware = (req, res, next) => void run(req as Request, res, next).catch(next)
   Object.defineProperty(handle, 'name', { value: name })
   return handle
 }
@@ -44,14 +47,14 @@ function send(
     next(verdict.error)
     return
   }
-  if (res.destroyed) return
   if (verdict.kind === 'refuse') {
     state.refused = true
-    if (onRefused) {
+    if (onRefused && !res.destroyed) {
       onRefused(verdict.error, req, res, next)
       return
     }
   }
+  // To a client that has gone as well: the guards further out wait for the end.
   write(res, verdict.answer)
   res.end(verdict.answer.body)
 }

@@ -1,6 +1,6 @@
 // The tap on a Node response: sees the handler's answer, can hold back its end, and can answer in its stead.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Answer, concat, type End, stateOf } from '../engine/index.ts'
+import { type Answer, BODY_HEADERS, concat, type End, stateOf } from '../engine/index.ts'
 import { type HeadHeaders, headersOf } from './headers.ts'
 
 type Callback = (error?: Error | null) => void
@@ -41,13 +41,14 @@ export class ResponseTap {
   readonly #end: ServerResponse['end']
   readonly #writeHead: ServerResponse['writeHead']
   readonly #flushHeaders: ServerResponse['flushHeaders']
+  readonly #destroy: ServerResponse['destroy']
   readonly #watchers: Watcher[] = []
   readonly #abandoned: (() => void)[] = []
   #flow: Flow = 'passing'
   #limit = 0
   #held: Held[] = []
   #heldBytes = 0
-  #head: HeadHeaders
+  #headers: Answer['headers'] = []
   #streamed = false
   #ended = false
   #closed = false
@@ -59,11 +60,13 @@ export class ResponseTap {
     this.#end = res.end
     this.#writeHead = res.writeHead
     this.#flushHeaders = res.flushHeaders
+    this.#destroy = res.destroy
     res.write = ((chunk: unknown, ...rest: unknown[]) =>
       this.#onWrite(chunk, rest)) as typeof res.write
     res.end = ((...args: unknown[]) => this.#onEnd(args)) as typeof res.end
     res.writeHead = ((...args: unknown[]) => this.#onWriteHead(args)) as typeof res.writeHead
     res.flushHeaders = () => this.#onFlushHeaders()
+    res.destroy = (error) => this.#onDestroy(error)
     res.once('close', () => this.#onClose())
   }
 
@@ -96,17 +99,20 @@ export class ResponseTap {
     const res = this.#res
     if (this.#ended || this.#flow === 'sinking' || this.#streamed || res.headersSent) return false
     this.#flow = 'sinking'
-    this.#release(new Error('The client was answered already'))
-    for (const name of res.getHeaderNames()) {
-      // What outer middlewares have set for every answer stays; what describes the handler's body does not.
-      if (/^(content-|etag$|last-modified$|transfer-encoding$)/.test(name)) res.removeHeader(name)
-    }
+    // What outer middlewares have set for every answer stays; what describes the handler's body does not.
+    for (const name of BODY_HEADERS) res.removeHeader(name)
     write(res, answer)
+    res.setHeader('content-length', answer.body.length)
     this.#writeHead.call(res, answer.status)
     const body = this.#req.method === 'HEAD' ? undefined : answer.body
     this.#end.call(res, body, 'utf8', undefined)
     this.#sink()
     return true
+  }
+
+  /** Breaks the connection off under a handler that goes on. */
+  destroy(): void {
+    this.#destroy.call(this.#res)
   }
 
   #onWrite(chunk: unknown, rest: readonly unknown[]): boolean {
@@ -128,9 +134,11 @@ export class ResponseTap {
   }
 
   #hold(bytes: Uint8Array, callback: Callback | undefined): void {
-    if (this.#held.length === 0 && !this.#isBounded()) {
+    if (this.#held.length === 0) {
+      // The first write fixes the head, as it does when nothing is held back: an error handler must not begin anew.
+      if (!this.#res.headersSent) this.#res.writeHead(this.#res.statusCode)
       // What is not complete within this turn is a stream: it flows, and is not kept.
-      setImmediate(() => this.#stream())
+      if (!this.#isBounded()) setImmediate(() => this.#stream())
     }
     this.#held.push({ bytes, callback })
     this.#heldBytes += bytes.length
@@ -139,7 +147,7 @@ export class ResponseTap {
 
   /** Whether the answer says that it will fit: then it is worth waiting for, turns later too. */
   #isBounded(): boolean {
-    const length = headersOf(this.#res, this.#head).find(([name]) => name === 'content-length')
+    const length = this.#headers.find(([name]) => name === 'content-length')
     return length !== undefined && Number(length[1]) <= this.#limit
   }
 
@@ -150,22 +158,22 @@ export class ResponseTap {
     this.#release()
   }
 
-  /** Lets go of what is held: sends it, or tells its writers that it was not. */
-  #release(error?: Error): void {
+  #release(): void {
     const held = this.#held
     this.#held = []
-    for (const { bytes, callback } of held) {
-      if (error) callback?.(error)
-      else this.#write.call(this.#res, bytes, 'utf8', callback)
-    }
+    for (const { bytes, callback } of held) this.#write.call(this.#res, bytes, 'utf8', callback)
   }
 
   #onWriteHead(args: readonly unknown[]): ServerResponse {
     const res = this.#res
-    this.#head = args.find((each) => typeof each === 'object' && each !== null) as HeadHeaders
-    if (this.#flow !== 'sinking') return this.#writeHead.apply(res, args as [number])
-    res.statusCode = args[0] as number
-    return res
+    if (this.#flow === 'sinking') {
+      res.statusCode = args[0] as number
+      return res
+    }
+    // As they are here: what is mounted inside has changed them already, what is mounted outside will.
+    const head = args.find((each) => typeof each === 'object' && each !== null) as HeadHeaders
+    this.#headers = headersOf(res, head)
+    return this.#writeHead.apply(res, args as [number])
   }
 
   #onFlushHeaders(): void {
@@ -189,22 +197,39 @@ export class ResponseTap {
       this.#ended = true
       return this.#end.apply(res, args as unknown as [string, 'utf8'])
     }
-    const holding = this.#flow === 'holding'
-    const size = this.#heldBytes + (chunk?.length ?? 0)
-    const kept = [...this.#held.map(({ bytes }) => bytes), ...(chunk ? [chunk] : [])]
-    const whole = holding && size <= this.#limit
-    const body = whole ? concat(kept) : undefined
-    const end: End = {
-      status: res.statusCode,
-      headers: headersOf(res, this.#head),
-      body: body && this.#hasBody() ? body : body && new Uint8Array(),
-      late: this.#flow === 'sinking',
-      refused: stateOf(this.#req).refused,
-    }
+    const pieces = [...this.#held.map(({ bytes }) => bytes), ...(chunk ? [chunk] : [])]
+    const size = pieces.reduce((sum, { length }) => sum + length, 0)
+    const whole = this.#flow === 'holding' && size <= this.#limit
     this.#ended = true
     if (this.#flow !== 'sinking') this.#commitHead(size)
-    void this.#finish(end, chunk, callback)
+    const body = whole ? concat(this.#hasBody() ? pieces : []) : undefined
+    const end = this.#endWith(res.statusCode, body)
+    void this.#tellWatchers(end).then(() => {
+      if (end.late) {
+        callback?.()
+        return
+      }
+      this.#release()
+      this.#end.call(res, chunk, 'utf8', callback as () => void)
+    })
     return res
+  }
+
+  #onDestroy(error: Error | undefined): ServerResponse {
+    const late = this.#flow === 'sinking'
+    if (!late) this.#destroy.call(this.#res, error)
+    if (!this.#ended) {
+      this.#ended = true
+      // Its handler throws the answer away: it has failed, unless there was nobody left to answer.
+      const status = late || this.#closed ? this.#res.statusCode : 500
+      void this.#tellWatchers(this.#endWith(status, undefined))
+    }
+    return this.#res
+  }
+
+  #endWith(status: number, body: Uint8Array | undefined): End {
+    const late = this.#flow === 'sinking'
+    return { status, headers: this.#headers, body, late, refused: stateOf(this.#req).refused }
   }
 
   /** Fixes status and headers, so that nothing between the handler's end and the real one can change them. */
@@ -215,7 +240,8 @@ export class ResponseTap {
     if (!sized && !this.#streamed && this.#hasBody() && !res.hasHeader('trailer')) {
       res.setHeader('content-length', size)
     }
-    this.#writeHead.call(res, res.statusCode)
+    // Through whoever has patched it further in, as the first write would go.
+    res.writeHead(res.statusCode)
   }
 
   #hasBody(): boolean {
@@ -225,17 +251,12 @@ export class ResponseTap {
     )
   }
 
-  async #finish(end: End, chunk: Uint8Array | undefined, callback: Callback | undefined) {
+  /** Tells the guards one by one, the innermost first, each when the last has done what it does. */
+  async #tellWatchers(end: End): Promise<void> {
     for (let watcher = this.#watchers.pop(); watcher; watcher = this.#watchers.pop()) {
       watcher.ended(end)
       await watcher.done
     }
-    if (end.late) {
-      callback?.()
-      return
-    }
-    this.#release()
-    this.#end.call(this.#res, chunk, 'utf8', callback as () => void)
   }
 
   #onClose(): void {

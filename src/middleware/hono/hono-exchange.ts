@@ -1,8 +1,9 @@
 // A request of Hono, as the engine sees it.
 import type { Context, Next } from 'hono'
 import { routePath } from 'hono/route'
+import type { StatusCode } from 'hono/utils/http-status'
 import type { Answer, End, Exchange, RequestBody, RequestState } from '../engine/index.ts'
-import { concat, stateOf } from '../engine/index.ts'
+import { BODY_HEADERS, concat, stateOf } from '../engine/index.ts'
 import { peekBody } from './response-body.ts'
 
 /** What callbacks of options are given. */
@@ -21,11 +22,12 @@ export class HonoExchange implements Exchange<HonoArgs> {
   readonly route: string | undefined
   readonly state: RequestState
   /** Resolves when the answer must leave before the engine's verdict: a stream begins, or the handler was answered for. */
-  readonly early: Promise<Response | undefined>
+  readonly early: Promise<void>
   readonly #next: Next
   readonly #judged: Promise<void>
-  #answerEarly: (response: Response | undefined) => void = () => {}
+  #answerEarly: () => void = () => {}
   #limit = PEEK
+  #captures = false
   #tellEnd: (end: End) => void = () => {}
   readonly #depth: number
   /** Breaks a stream off, once one has begun. */
@@ -80,6 +82,7 @@ export class HonoExchange implements Exchange<HonoArgs> {
 
   capture(limit: number): void {
     this.#limit = limit
+    this.#captures = true
   }
 
   async proceed(): Promise<End> {
@@ -94,7 +97,11 @@ export class HonoExchange implements Exchange<HonoArgs> {
       this.#tellEnd = resolve
     })
     this.state.interruption = { depth: this.#depth, end }
-    this.#answerEarly(responseOf(answer))
+    // What outer middlewares have set for every answer stays; what describes the handler's body does not.
+    for (const name of BODY_HEADERS) this.#c.header(name, undefined)
+    // At once: the handler, whose signal aborts next, must not be quicker.
+    this.#replace(responseOf(this.#c, answer))
+    this.#answerEarly()
     return true
   }
 
@@ -117,40 +124,39 @@ export class HonoExchange implements Exchange<HonoArgs> {
     const { interruption } = this.state
     if (interruption && interruption.depth > this.#depth) {
       // A guard further in has answered, and its handler still runs: the answer leaves, and the end is waited for.
-      this.#answerEarly(undefined)
+      this.#answerEarly()
       return interruption.end
     }
-    const body = await this.#settle()
-    const status = this.state.interruption ? (c.error ? 500 : 200) : c.res.status
+    const { body, failed } = await this.#settle()
+    const status = this.state.interruption ? (c.error ? 500 : 200) : failed ? 500 : c.res.status
     return { ...this.#end(status, body), ...(c.error && { error: c.error }) }
   }
 
   /** The whole body of a response that is complete; a stream is let go, and waited for to its end. */
-  async #settle(): Promise<Uint8Array | undefined> {
-    if (this.state.interruption) return undefined
+  async #settle(): Promise<{ readonly body?: Uint8Array; readonly failed?: boolean }> {
+    if (this.state.interruption) return {}
     const { res } = this.#c
     const body = res.body as ReadableStream<Uint8Array<ArrayBuffer>> | null
-    if (!body) return new Uint8Array()
+    if (!body) return { body: new Uint8Array() }
     if (this.method === 'HEAD') {
       // Hono runs the GET handler for a HEAD, and leaves its body unread.
       void body.cancel().catch(() => {})
       this.#replace(new Response(null, res))
-      return new Uint8Array()
+      return { body: new Uint8Array() }
     }
+    // An answer that says that it will fit is worth waiting for, where it is to be kept.
     const length = res.headers.get('content-length')
-    const bounded = length !== null && Number(length) <= this.#limit
+    const bounded = this.#captures && length !== null && Number(length) <= this.#limit
     const peeked = await peekBody(body, this.#limit, bounded, () => this.#judged)
+    if (this.state.interruption) return {}
     if (peeked.kind === 'complete') {
-      if (this.state.interruption) return undefined
       this.#replace(new Response(peeked.bytes, res))
-      return peeked.bytes.length <= this.#limit ? peeked.bytes : undefined
+      return peeked.bytes.length <= this.#limit ? { body: peeked.bytes } : {}
     }
-    if (this.state.interruption) return undefined
     this.#replace(new Response(peeked.body, res))
     this.#breakOff = peeked.breakOff
-    this.#answerEarly(undefined)
-    await peeked.ended
-    return undefined
+    this.#answerEarly()
+    return peeked.ended
   }
 
   #replace(response: Response): void {
@@ -177,14 +183,16 @@ function followedState(c: Context): RequestState {
   })
 }
 
-/** An answer as a Response. */
-export function responseOf({ status, headers, body }: Answer): Response {
-  const list = new Headers()
-  for (const [name, value] of headers) list.append(name, value)
-  return new Response(BODYLESS.has(status) ? null : (body as Uint8Array<ArrayBuffer>), {
-    status,
-    headers: list,
-  })
+/** An answer as a Response, which also has what outer middlewares have set with `c.header()`. */
+export function responseOf(c: Context, { status, headers, body }: Answer): Response {
+  const lists = new Map<string, string[]>()
+  for (const [name, value] of headers) lists.set(name, [...(lists.get(name) ?? []), value])
+  const hasBody = body.length > 0 && !BODYLESS.has(status)
+  return c.newResponse(
+    hasBody ? (body as Uint8Array<ArrayBuffer>) : null,
+    status as StatusCode,
+    Object.fromEntries(lists),
+  )
 }
 
 function bytesWithin(bytes: Uint8Array, limit: number): RequestBody {

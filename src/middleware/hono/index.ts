@@ -45,7 +45,11 @@ export interface ScopeEnv {
 
 /** What every middleware takes besides its own options. */
 export interface Refusable {
-  /** Answers refused requests instead of problem+json. */
+  /**
+   * Answers refused requests instead of problem+json.
+   *
+   * Not asked when a handler that still runs is answered for: a 504, a lost lease.
+   */
   readonly onRefused?: OnRefused | undefined
 }
 

@@ -20,9 +20,8 @@ export function middleware<E extends Env>(
     const exchange = new HonoExchange(c, next, judgement)
     c.set('holdfast' as never, exchange.state.holdfast as never)
     const deciding = decide(exchange, guards).finally(judged)
-    const early = exchange.early.then((response) => ({ kind: 'early', response }) as const)
-    const first = await Promise.race([deciding, early])
-    return first.kind === 'early' ? first.response : answer(first, exchange, c, onRefused)
+    const verdict = await Promise.race([deciding, exchange.early])
+    return verdict && answer(verdict, exchange, c, onRefused)
   }
   Object.defineProperty(handle, 'name', { value: name })
   return handle
@@ -42,8 +41,8 @@ function answer(
       throw verdict.error
     case 'refuse':
       state.refused = true
-      return onRefused ? onRefused(verdict.error, c) : responseOf(verdict.answer)
+      return onRefused ? onRefused(verdict.error, c) : responseOf(c, verdict.answer)
     case 'replay':
-      return responseOf(verdict.answer)
+      return responseOf(c, verdict.answer)
   }
 }

@@ -12,7 +12,8 @@ export type Peeked =
 /** A stream that is watched. */
 interface Watched {
   readonly body: Body
-  readonly ended: Promise<void>
+  /** Whether it failed; one that its client cancelled has not. */
+  readonly ended: Promise<{ readonly failed: boolean }>
   /** Ends the stream with an error: what has left already must not look complete. */
   readonly breakOff: () => void
 }
@@ -21,7 +22,7 @@ interface Watched {
  * Reads a body that is complete within this turn of the event loop, or that `bounded` promises to be short.
  *
  * Any other is a stream: what was read is put back in front, its chunks pass as they come, and it closes only when
- * `beforeClose` has resolved. `ended` resolves at its end, error or cancellation.
+ * `beforeClose` has resolved.
  */
 export async function peekBody(
   body: Body,
@@ -64,8 +65,8 @@ function watched(
   pending: Promise<Read> | undefined,
   beforeClose: () => Promise<void>,
 ): Watched {
-  let end: () => void = () => {}
-  const ended = new Promise<void>((resolve) => {
+  let end: (how: { failed: boolean }) => void = () => {}
+  const ended = new Promise<{ failed: boolean }>((resolve) => {
     end = resolve
   })
   let next = pending
@@ -91,17 +92,17 @@ function watched(
             controller.enqueue(read.value)
             return
           }
-          end()
+          end({ failed: false })
           await beforeClose()
           if (!cancelled) controller.close()
         } catch (error) {
-          end()
+          end({ failed: true })
           if (!cancelled) controller.error(error)
         }
       },
       async cancel(reason) {
         cancelled = true
-        end()
+        end({ failed: false })
         await reader.cancel(reason)
       },
     },
@@ -109,7 +110,7 @@ function watched(
   )
   const breakOff = (): void => {
     cancelled = true
-    end()
+    end({ failed: false })
     sink?.error(new Error('The request lost what it held'))
     void reader.cancel().catch(() => {})
   }

@@ -1,0 +1,105 @@
+// Whose answers a key can reach: those of the same caller alone.
+
+import { expect } from 'vitest'
+import { expectProblem, problems } from '../problem.ts'
+import { expectReplay } from '../replay.ts'
+import { json } from '../reply.ts'
+import type { Row, RowGroup } from '../row.ts'
+
+const as = (authorization: string) => ({ key: 'k', headers: { authorization } })
+
+const rows: Row[] = [
+  {
+    name: 'callers with another Authorization have keys of their own',
+    check: async ({ serve }) => {
+      const service = await serve([['idempotency']], ({ header }) => json(header('authorization')))
+      const alice = await service.client.post('/', as('Bearer alice'))
+      const bob = await service.client.post('/', as('Bearer bob'))
+      const nobody = await service.client.post('/', { key: 'k' })
+      expect([alice.json(), bob.json(), nobody.text]).toEqual(['Bearer alice', 'Bearer bob', ''])
+      expectReplay(await service.client.post('/', as('Bearer alice')), alice)
+      expect(service.runs()).toBe(3)
+    },
+  },
+  {
+    name: '`scope` says who the caller is instead',
+    check: async ({ serve }) => {
+      const service = await serve(
+        [['idempotency', { scope: async ({ header }) => header('x-tenant') }]],
+        ({ run }) => json(run),
+      )
+      const send = (tenant: string, token: string) =>
+        service.client.post('/', {
+          key: 'k',
+          headers: { 'x-tenant': tenant, authorization: token },
+        })
+      const first = await send('a', 'Bearer 1')
+      expectReplay(await send('a', 'Bearer 2'), first)
+      expect((await send('b', 'Bearer 1')).json()).toBe(2)
+    },
+  },
+  {
+    name: 'a caller whom `scope` does not know cannot use a key',
+    check: async ({ serve, store }) => {
+      const service = await serve(
+        [['idempotency', { scope: ({ header }) => header('x-tenant') }]],
+        () => json('ran'),
+      )
+      expectProblem(await service.client.post('/', { key: 'k' }), problems.noScope)
+      expect(service.runs()).toBe(0)
+      expect(store.calls).toEqual([])
+    },
+  },
+  {
+    name: 'scope and key cannot be shifted into one another',
+    check: async ({ serve }) => {
+      const service = await serve(
+        [['idempotency', { scope: ({ header }) => header('x-tenant') }]],
+        ({ run }) => json(run),
+      )
+      const send = (tenant: string, key: string) =>
+        service.client.post('/', { key, headers: { 'x-tenant': tenant } })
+      expect((await send('a', 'b:c')).json()).toBe(1)
+      expect((await send('a:b', 'c')).json()).toBe(2)
+    },
+  },
+  {
+    name: 'nothing that a client sends is a name in the store',
+    check: async ({ serve, store }) => {
+      const names: string[] = []
+      const begin = store.records.begin.bind(store.records)
+      const spying = {
+        ...store,
+        records: {
+          ...store.records,
+          begin: (request: Parameters<typeof begin>[0]) => {
+            names.push(request.record)
+            return begin(request)
+          },
+        },
+      }
+      const service = await serve([['idempotency', { provider: spying }]], () => json('done'))
+      await service.client.post('/', { key: 'a}{b', headers: { authorization: 'Bearer secret' } })
+      expect(names).toEqual([expect.stringMatching(/^idempotency:[\w-]{43}$/)])
+    },
+  },
+  {
+    name: 'a replay comes after authentication: who may no longer ask gets no answer',
+    check: async ({ store, serveAll }) => {
+      const service = await serveAll({
+        use: [
+          ['requestScope', { provider: store }],
+          ['authenticates'],
+          ['idempotency', { scope: () => 'shop' }],
+        ],
+        routes: { 'POST /': { handler: () => json('done', 201) } },
+      })
+      const first = await service.client.post('/', as('Bearer alice'))
+      expect(first.status).toBe(201)
+      expect((await service.client.post('/', { key: 'k' })).status).toBe(401)
+      expectReplay(await service.client.post('/', as('Bearer alice')), first)
+    },
+  },
+]
+
+export const callers: RowGroup = { subject: 'whose keys they are', rows }

@@ -1,0 +1,40 @@
+// Every row of the conformance suite.
+
+import type { RowGroup } from '../row.ts'
+import { callers } from './callers.ts'
+import { capture } from './capture.ts'
+import { disconnects } from './disconnects.ts'
+import { failures } from './failures.ts'
+import { fingerprints } from './fingerprints.ts'
+import { headers } from './headers.ts'
+import { keys } from './keys.ts'
+import { locks } from './locks.ts'
+import { mounting } from './mounting.ts'
+import { options } from './options.ts'
+import { outages } from './outages.ts'
+import { permits } from './permits.ts'
+import { retries } from './retries.ts'
+import { scopes } from './scopes.ts'
+import { streams } from './streams.ts'
+import { timeouts } from './timeouts.ts'
+import { wire } from './wire.ts'
+
+export const groups: readonly RowGroup[] = [
+  keys,
+  retries,
+  fingerprints,
+  callers,
+  headers,
+  capture,
+  streams,
+  failures,
+  disconnects,
+  locks,
+  permits,
+  timeouts,
+  scopes,
+  mounting,
+  options,
+  outages,
+  wire,
+]

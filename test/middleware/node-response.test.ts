@@ -1,0 +1,147 @@
+// A guarded response of Node is still one to its handler: its calls, callbacks and properties are what Node says.
+
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import express, { type Request, type Response } from 'express'
+import { afterEach, expect, test } from 'vitest'
+import { MemoryAdapter } from '../../src/index.ts'
+import { idempotency, requestScope } from '../../src/middleware/express/index.ts'
+import { deferred } from '../support/deferred.ts'
+import { type Answered, Client } from './conformance/client.ts'
+
+let server: Server | undefined
+let client: Client | undefined
+afterEach(() => {
+  client?.[Symbol.dispose]()
+  server?.closeAllConnections()
+  server?.close()
+})
+
+/** Answers one POST by `handler`, behind a guard that keeps the answer. */
+async function answerBy(handler: (res: Response, req: Request) => void): Promise<Answered> {
+  const app = express()
+  app.use(requestScope({ provider: new MemoryAdapter() }), idempotency())
+  app.post('/', (req, res) => handler(res, req))
+  server = createServer(app).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  client = new Client(port)
+  return client.post('/', { key: 'k' })
+}
+
+/** The answer, and that of a retry. */
+async function answersBy(handler: (res: Response) => void): Promise<Answered[]> {
+  const first = await answerBy(handler)
+  return [first, (await client?.post('/', { key: 'k' })) as Answered]
+}
+
+test('text is written in the encoding that is said, the first time and on a retry', async () => {
+  const answers = await answersBy((res) => {
+    res.write('ff00', 'hex')
+    res.write('ÿ', 'latin1')
+    res.end('AAE=', 'base64')
+  })
+  for (const { bytes } of answers) expect([...bytes]).toEqual([0xff, 0, 0xff, 0, 1])
+})
+
+test('the callbacks of write and end are called, in order', async () => {
+  const order: string[] = []
+  const ended = deferred()
+  await answerBy((res) => {
+    res.write('a', () => order.push('first'))
+    res.write('b', 'utf8', () => order.push('second'))
+    res.end('c', () => {
+      order.push('end')
+      ended.resolve()
+    })
+  })
+  await ended.promise
+  expect(order).toEqual(['first', 'second', 'end'])
+})
+
+test('end takes a callback alone, and a second end changes nothing', async () => {
+  const ended = [deferred(), deferred()] as const
+  const [first, again] = await answersBy((res) => {
+    res.write('once')
+    expect(res.end(() => ended[0].resolve())).toBe(res)
+    expect(res.end('twice', () => ended[1].resolve())).toBe(res)
+  })
+  await Promise.all(ended.map(({ promise }) => promise))
+  expect([first?.text, again?.text]).toEqual(['once', 'once'])
+})
+
+test('a write behind the end is refused', async () => {
+  const refused = deferred<unknown>()
+  const answer = await answerBy((res) => {
+    res.end('done')
+    expect(res.write('more', (error) => refused.resolve(error))).toBe(false)
+  })
+  expect(await refused.promise).toBeInstanceOf(Error)
+  expect(answer.text).toBe('done')
+})
+
+test('the head is fixed by the first write and by the end', async () => {
+  const seen: unknown[] = []
+  await answerBy((res) => {
+    seen.push(res.headersSent)
+    res.write('a')
+    seen.push(res.headersSent)
+    expect(() => res.setHeader('X-Late', 'yes')).toThrow(/headers/i)
+    expect(() => res.writeHead(500)).toThrow(/headers/i)
+    res.end()
+  })
+  expect(seen).toEqual([false, true])
+})
+
+test('a status message and headers of writeHead are kept', async () => {
+  const [first, again] = await answersBy((res) => {
+    res.setHeader('Location', '/old')
+    res.setHeader('X-Kept', 'no')
+    res.writeHead(201, 'Made', { Location: '/new', ETag: '"1"' }).end('made')
+  })
+  for (const answer of [first, again]) {
+    expect([answer?.status, answer?.headers.location, answer?.headers.etag, answer?.text]).toEqual([
+      201,
+      '/new',
+      '"1"',
+      'made',
+    ])
+  }
+})
+
+test('headers that are flushed leave at once', async () => {
+  const flushed = deferred()
+  const answering = answerBy((res) => {
+    res.status(202).flushHeaders()
+    flushed.resolve()
+    setTimeout(() => res.end('later'), 50)
+  })
+  await flushed.promise
+  const answer = await answering
+  expect([answer.status, answer.text]).toEqual([202, 'later'])
+})
+
+test('a writer hears when a slow client has caught up', async () => {
+  const drained = deferred()
+  const answer = await answerBy((res) => {
+    // The first write is held for the length of a turn; what follows is under back-pressure.
+    res.write('x')
+    setImmediate(() =>
+      setImmediate(() => {
+        const chunk = Buffer.alloc(8 * 1024 * 1024)
+        if (res.write(chunk)) drained.resolve()
+        else res.once('drain', drained.resolve)
+        void drained.promise.then(() => res.end())
+      }),
+    )
+  })
+  expect(answer.bytes.length).toBe(8 * 1024 * 1024 + 1)
+})
+
+test('an interim response passes', async () => {
+  const answer = await answerBy((res) => {
+    res.writeEarlyHints({ link: '</a.css>; rel=preload' })
+    res.json('done')
+  })
+  expect(answer.json()).toBe('done')
+})

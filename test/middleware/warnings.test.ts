@@ -1,0 +1,105 @@
+// What the middlewares warn of: once in a process, as an event and in one line of the log.
+
+import { Hono } from 'hono'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { HoldfastEvent } from '../../src/index.ts'
+
+let logged: string[]
+const log = (warning: Error) =>
+  void (warning.name === 'HoldfastWarning' && logged.push(warning.message))
+
+beforeEach(() => {
+  // What was warned of is remembered for the life of the module.
+  vi.resetModules()
+  logged = []
+  process.on('warning', log)
+})
+afterEach(() => process.off('warning', log))
+
+const load = async () => ({
+  ...(await import('../../src/middleware/hono/index.ts')),
+  ...(await import('../../src/index.ts')),
+})
+
+const post = async (app: Hono, headers: Record<string, string> = {}): Promise<void> => {
+  for (const key of ['a', 'b']) {
+    await app.request('/', { method: 'POST', headers: { 'idempotency-key': key, ...headers } })
+  }
+  // Node tells of warnings a tick later.
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+test('a service without a provider is told that its memory protects one process only', async () => {
+  const { idempotency } = await load()
+  const events: HoldfastEvent[] = []
+  const app = new Hono()
+  app.use(idempotency({ onEvent: (event) => events.push(event) })).post('/', (c) => c.text('done'))
+  await post(app)
+  expect(events).toMatchObject([{ name: 'holdfast.store.memory_only' }])
+  expect(logged).toEqual([expect.stringMatching(/this process only/)])
+})
+
+test('cookies without Authorization or `scope` are warned of: callers would share their keys', async () => {
+  const { idempotency, MemoryAdapter } = await load()
+  const events: HoldfastEvent[] = []
+  const options = {
+    provider: new MemoryAdapter(),
+    onEvent: (event: HoldfastEvent) => events.push(event),
+  }
+  const app = new Hono()
+  app.use(idempotency(options)).post('/', (c) => c.text('done'))
+  await post(app)
+  expect(logged).toEqual([])
+  await post(app, { cookie: 'session=1', authorization: 'Bearer a' })
+  expect(logged).toEqual([])
+  await post(app, { cookie: 'session=1' })
+  expect(events).toMatchObject([{ name: 'holdfast.guard.warning' }])
+  expect(logged).toEqual([expect.stringMatching(/cookies.*`scope`/)])
+})
+
+test('an answer that is compressed further in is warned of: it cannot be replayed', async () => {
+  const { idempotency, MemoryAdapter } = await load()
+  const app = new Hono()
+  app
+    .use(idempotency({ provider: new MemoryAdapter() }))
+    .post('/', (c) => c.body('…', 200, { 'content-encoding': 'br' }))
+  await post(app)
+  expect(logged).toEqual([expect.stringMatching(/compression/)])
+})
+
+test('wrong options are refused where they are written', async () => {
+  const { idempotency, lock, protect, requestScope, semaphore, timeout } = await load()
+  const wrong: (() => unknown)[] = [
+    () => idempotency({ ttl: -1 }),
+    () => idempotency({ lease: Number.NaN }),
+    () => idempotency({ maxKeyLength: 0 }),
+    () => idempotency({ scope: 'tenant' as never }),
+    () => idempotency({ provider: {} as never }),
+    () => idempotency(null as never),
+    () => idempotency({ enabled: 'yes' as never }),
+    () => idempotency({ onStoreError: 'ignore' as never }),
+    () => idempotency({ name: '' }),
+    () => idempotency({ required: 1 as never }),
+    () => idempotency({ takeover: 'yes' as never }),
+    () => idempotency({ methods: 'POST' as never }),
+    () => idempotency({ headers: [1] as never }),
+    () => idempotency({ docsUrl: 1 as never }),
+    () => idempotency({ onEvent: 'log' as never }),
+    () => lock({} as never),
+    () => lock({ key: '' }),
+    () => lock({ key: 'a', ttl: 1.5 }),
+    () => lock({ key: 'a', timeout: -1 }),
+    () => semaphore({ limit: 0 }),
+    () => semaphore({ limit: 1, key: '' }),
+    () => timeout(0),
+    () => timeout('1s' as never),
+    () => requestScope({ timeout: 0 }),
+    () => protect({ lock: {} as never }),
+    () => protect(undefined as never),
+  ]
+  for (const make of wrong) {
+    expect(make, String(make)).toThrow(
+      expect.objectContaining({ code: 'ERR_HOLDFAST_INVALID_ARGUMENT' }),
+    )
+  }
+})

@@ -1,0 +1,95 @@
+// What Hono handlers and options are typed as, without a cast; checked by the compiler and never run.
+
+import { type Context, Hono } from 'hono'
+import { hc } from 'hono/client'
+import { type LockGuard, MemoryAdapter, type Permit, type Scope } from '../../src/index.ts'
+import {
+  type HoldfastState,
+  idempotency,
+  lock,
+  protect,
+  requestScope,
+  semaphore,
+  timeout,
+} from '../../src/middleware/hono/index.ts'
+import { same } from './same.ts'
+
+const provider = new MemoryAdapter()
+
+const app = new Hono<{ Variables: { user: string } }>()
+  .use(requestScope({ provider, timeout: 30_000 }))
+  .use(idempotency())
+  .post('/orders/:id/ship', lock({ key: (c) => `order:${c.req.param('id')}` }), (c) => {
+    same<typeof c.var.scope, Scope>(true)
+    same<typeof c.var.holdfast, HoldfastState>(true)
+    same<typeof c.var.holdfast.lock, LockGuard | undefined>(true)
+    same<typeof c.var.holdfast.semaphore, Permit | undefined>(true)
+    // What the application has of its own stays, and so do the parameters of the path.
+    same<typeof c.var.user, string>(true)
+    const id: string = c.req.param('id')
+    // @ts-expect-error - there may be no lock
+    c.var.holdfast.lock.fencingToken
+    return c.json({ id, token: c.var.holdfast.lock?.fencingToken })
+  })
+  .get('/reports', semaphore({ limit: 2 }), timeout(10_000), (c) => c.json([c.var.scope.name]))
+
+// The types of answers travel to the client as they do without guards.
+const client = hc<typeof app>('http://localhost')
+const shipped = client.orders[':id'].ship.$post({ param: { id: '7' } })
+same<
+  Awaited<ReturnType<Awaited<typeof shipped>['json']>>,
+  { id: string; token: number | undefined }
+>(true)
+
+new Hono().use(idempotency()).post('/', (c) => {
+  // @ts-expect-error - without requestScope() there is no scope
+  c.var.scope
+  return c.json(c.var.holdfast.idempotency?.recovered)
+})
+
+new Hono().post(
+  '/orders/:id/pay',
+  protect({
+    provider,
+    idempotency: {
+      required: true,
+      scope: async (c) => c.req.header('x-tenant'),
+      fingerprint: (c) => c.req.path,
+      recover: (key, lost, c) => {
+        same<typeof key, string>(true)
+        same<typeof lost.startedAt, Date>(true)
+        return c.req.header('x-found')
+          ? { value: { status: 201, headers: [['location', '/p1']], body: '{}' } }
+          : { retry: true }
+      },
+    },
+    lock: { key: 'all', timeout: 2_000, onStoreError: 'allow' },
+    semaphore: { limit: 20 },
+    timeout: 10_000,
+    onRefused: (error, c) => {
+      same<typeof error, unknown>(true)
+      same<typeof c, Context>(true)
+      return c.text('sorry', 503)
+    },
+  }),
+  (c) => c.json(c.var.holdfast.lock?.fencingToken),
+)
+
+// @ts-expect-error - a lock needs a key
+lock({})
+// @ts-expect-error - a semaphore needs a limit
+semaphore({ timeout: 100 })
+// @ts-expect-error - a limit is a number
+semaphore({ limit: '2' })
+// @ts-expect-error - durations are numbers of milliseconds
+timeout('10s')
+// @ts-expect-error - there are two ways to meet a store that is down
+idempotency({ onStoreError: 'ignore' })
+// @ts-expect-error - no such option
+idempotency({ retention: 1 })
+// @ts-expect-error - no such guard
+protect({ locks: { key: 'a' } })
+// @ts-expect-error - a store is an adapter
+requestScope({ provider: new Map() })
+// @ts-expect-error - a refusal is answered with a response
+lock({ key: 'a', onRefused: () => 'sorry' })
