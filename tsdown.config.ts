@@ -5,6 +5,7 @@ import { defineConfig, type UserConfig } from 'tsdown'
 const config: UserConfig = defineConfig({
   entry: {
     index: 'src/index.ts',
+    postgres: 'src/adapters/postgres/index.ts',
     redis: 'src/adapters/redis/index.ts',
     contract: 'src/adapters/contract/index.ts',
     express: 'src/middleware/express/index.ts',
@@ -17,7 +18,7 @@ const config: UserConfig = defineConfig({
   target: ['node20', 'es2022'],
   dts: true,
   exports: true,
-  loader: { '.lua': 'text' },
+  loader: { '.lua': 'text', '.sql': 'text' },
   // Any driver or framework that slips into the bundle is an error, not 800 kB of types.
   deps: { onlyBundle: [] },
   failOnWarn: true,

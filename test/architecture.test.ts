@@ -63,6 +63,9 @@ describe('imports', () => {
     ['src/adapters/redis/index.ts', `import { MemoryAdapter } from '../memory/index.ts'`],
     ['src/adapters/redis/index.ts', `import { Redis } from 'ioredis'`],
     ['src/adapters/redis/index.ts', `import { type Redis } from 'ioredis'`],
+    ['src/adapters/redis/index.ts', `import { Store } from '../postgres/store.ts'`],
+    ['src/adapters/postgres/index.ts', `import { Pool } from 'pg'`],
+    ['src/adapters/postgres/index.ts', `import { escapeName } from '../redis/keys.ts'`],
     ['src/adapters/contract/index.ts', `import { test } from 'vitest'`],
     ['src/middleware/engine/decide.ts', `import { Hono } from 'hono'`],
     ['src/middleware/engine/decide.ts', `import type { Request } from 'express'`],
@@ -83,6 +86,7 @@ describe('imports', () => {
       ['src/core/current-scope.ts', `const hooks = process.getBuiltinModule('node:async_hooks')`],
       ['src/core/default-adapter.ts', `import { M } from '../adapters/memory/index.ts'`],
       ['src/adapters/redis/index.ts', `import type { Redis } from 'ioredis'`],
+      ['src/adapters/postgres/store.ts', `import { escapeName } from '../wire/keys.ts'`],
       ['src/middleware/express/index.ts', `import type { Lock } from '../../core/lock.ts'`],
       ['src/middleware/hono/index.ts', `import { routePath } from 'hono/route'`],
     ])

@@ -1,5 +1,8 @@
 // What callers see while PostgreSQL is away, silent or slow, and how soon all is well again.
 
+import { Client, Pool } from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
 import {
   Idempotency,
   isAcquireTimeoutError,
@@ -7,10 +10,7 @@ import {
   isStoreUnavailableError,
   Lock,
   Semaphore,
-} from 'holdfast'
-import { PostgresAdapter } from 'holdfast/postgres'
-import { Client, Pool } from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+} from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -58,12 +58,14 @@ afterEach(async () => {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Ends every session but the direct one, or those alone that run the given kind of statement last. */
-async function terminate(last = '%'): Promise<number> {
+const LISTENS = 'holdfast-signals'
+
+/** Ends every session but the direct one, or those alone that have the given name. */
+async function terminate(name = '%'): Promise<number> {
   const { rowCount } = await direct.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-    where backend_type = 'client backend' and pid <> pg_backend_pid() and query ilike $1`,
-    [last],
+    where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name like $1`,
+    [name],
   )
   return rowCount ?? 0
 }
@@ -122,9 +124,10 @@ async function answers(): Promise<void> {
 
 async function outage(begin: () => Promise<void>, end: () => Promise<void>): Promise<void> {
   const stop = load()
-  await pause(500)
-  await begin()
+  // Until its connections are open.
+  await pause(1_000)
   const began = performance.now()
+  await begin()
   await pause(2_500)
   await end()
   await eventually(() => answers().then(() => true), { what: 'a connection', within: 15_000 })
@@ -222,13 +225,14 @@ test('a waiter whose LISTEN session was ended is found by the beat, and the sess
   const guard = await lock.acquire()
   const waiting = lock.acquire({ timeout: 10_000 })
   await eventually(async () => (await lock.inspect()).waiters.length === 1)
-  expect(await terminate('listen%')).toBe(1)
+  expect(await terminate(LISTENS)).toBe(1)
   await guard.release()
   const next = await waiting
   await eventually(
     async () => {
       const { rowCount } = await direct.query(
-        `select from pg_stat_activity where query ilike 'listen%'`,
+        'select from pg_stat_activity where application_name = $1',
+        [LISTENS],
       )
       return rowCount === 1
     },
@@ -364,7 +368,7 @@ test('a schema that was dropped is made again', async () => {
 test('what somebody else wrote into a row is reported and left alone', async () => {
   const lock = new Lock(undefined, { provider, key: 'foreign' })
   await (await lock.acquire()).release()
-  const write = `update holdfast.resources set used = 1, holders = '{"not": "ours"}' where key like '%foreign%'`
+  const write = `update holdfast.resources set used = 1, earliest = 0, holders = '{"not": "ours"}' where key like '%foreign%'`
   await direct.query(write)
   const error = await lock.acquire().catch((reason: unknown) => reason)
   expect(isStoreCorruptError(error), String(error)).toBe(true)

@@ -1,9 +1,9 @@
 // Many racers for few permits on PostgreSQL: never more are held than there are, and never fewer than fit.
 
-import { Semaphore } from 'holdfast'
-import { PostgresAdapter } from 'holdfast/postgres'
 import { Pool } from 'pg'
 import { expect, inject, test } from 'vitest'
+import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
+import { Semaphore } from '../../src/index.ts'
 
 const RACERS = 12
 const PERMITS = 3

@@ -1,9 +1,9 @@
 // What keeps a process alive over PostgreSQL: somebody who waits for a lock, and nothing else of ours.
 
-import { Lock } from 'holdfast'
-import { PostgresAdapter } from 'holdfast/postgres'
 import { Pool } from 'pg'
 import { expect, inject, test } from 'vitest'
+import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
+import { Lock } from '../../src/index.ts'
 import { startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 

@@ -1,16 +1,25 @@
-// Records in Redis and in memory are one state machine: whatever is asked of them, they answer the same.
+// Records in Redis, in PostgreSQL and in memory are one state machine: whatever is asked of them, they answer the same.
 
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
+import { Pool } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
+import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import type { Takeover } from '../../src/core/ports.ts'
 import { type Adapter, MemoryAdapter } from '../../src/index.ts'
 
 const redis = new Redis(inject('redisUrl'))
-const store = new RedisAdapter(redis, { keyPrefix: `record-model-${process.pid}:` })
+const pool = new Pool({ connectionString: inject('databaseUrl') })
+const schema = `record_model_${process.pid}`
+const stores = {
+  Redis: new RedisAdapter(redis, { keyPrefix: `record-model-${process.pid}:` }),
+  PostgreSQL: new PostgresAdapter(pool, { schema }),
+}
 afterAll(async () => {
-  await store.disconnect()
+  for (const store of Object.values(stores)) await store.disconnect()
+  await pool.query(`drop schema ${schema} cascade`)
+  await pool.end()
   await redis.quit()
 })
 
@@ -74,18 +83,22 @@ async function answer({ records }: Adapter, record: string, asked: Step): Promis
   }
 }
 
-test('a record answers the same in memory and on Redis', async () => {
-  let runs = 0
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 25 }), async (steps) => {
-      const memory = new MemoryAdapter()
-      const record = `record-${runs++}`
-      for (const [at, asked] of steps.entries()) {
-        const expected = await answer(memory, record, asked)
-        const actual = await answer(store, record, asked)
-        expect(actual, `step ${at}: ${JSON.stringify(asked)}`).toEqual(expected)
-      }
-    }),
-    { numRuns: 300 },
-  )
-}, 60_000)
+test.each(Object.entries(stores))(
+  'a record answers the same in memory and on %s',
+  async (_server, store) => {
+    let runs = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 25 }), async (steps) => {
+        const memory = new MemoryAdapter()
+        const record = `record-${runs++}`
+        for (const [at, asked] of steps.entries()) {
+          const expected = await answer(memory, record, asked)
+          const actual = await answer(store, record, asked)
+          expect(actual, `step ${at}: ${JSON.stringify(asked)}`).toEqual(expected)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  },
+  60_000,
+)

@@ -1,6 +1,6 @@
 // Starts a private pgbouncer in transaction mode in front of a PostgreSQL server.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,8 +9,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 import { unprivileged } from './unprivileged.ts'
 
-/** Debian installs it where only root looks. */
 const BINARY = 'pgbouncer'
+/** Debian installs it where only root looks. */
+const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+
+/**
+ * Whether what needs pgbouncer is to be tested: always in CI, which installs it.
+ *
+ * Elsewhere the rest is worth running without it; but nobody should believe that this was tested too.
+ */
+export function testsPgbouncer(): boolean {
+  if (process.env.CI !== undefined) return true
+  const found = spawnSync(BINARY, ['--version'], { env: environment }).status === 0
+  if (!found) {
+    console.warn('NOT TESTED: PostgreSQL behind pgbouncer. To test it: apt-get install pgbouncer')
+  }
+  return found
+}
 
 export interface Pgbouncer extends AsyncDisposable {
   readonly url: string
@@ -42,7 +57,7 @@ max_client_conn = 500
   await chmod(dir, 0o755)
   const child = spawn(BINARY, [config], {
     ...unprivileged(),
-    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+    env: environment,
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let log = ''

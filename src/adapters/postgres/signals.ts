@@ -1,0 +1,170 @@
+// Messages between processes by NOTIFY, heard on one connection that comes back by itself.
+import type { Pool } from 'pg'
+import { StoreUnavailableError } from '../../core/errors.ts'
+import { type EventListener, emit } from '../../core/events.ts'
+import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
+import { quietly } from '../../telemetry/index.ts'
+import type { Clients } from './clients.ts'
+import { typed } from './failure.ts'
+import { channelOf } from './inbox.ts'
+import { Listener } from './listener.ts'
+import { ask } from './statement.ts'
+
+const RESTORE_LEAST = 100
+const RESTORE_MOST = 1_000
+const HEARTBEAT = 10_000
+/** How long a message may take that the adapter sends itself, and how long it is deaf after one was lost. */
+const ECHO = 1_000
+const DEAF = 60_000
+
+/** What the signals of an adapter need. */
+export interface SignalOptions {
+  readonly pool: Pool
+  readonly clients: Clients
+  /** False behind a transaction pooler, which loses every notification. */
+  readonly listen: boolean
+  readonly deadline: number
+  readonly onEvent: EventListener | undefined
+}
+
+/** Channels of one adapter. */
+export class PostgresSignals implements Signals {
+  readonly #options: SignalOptions
+  readonly #listener: Listener
+  readonly #listeners = new Map<string, SignalListener>()
+  readonly #echoes = new Map<string, () => void>()
+  readonly #forgetPool: () => void
+  #live = false
+  #heard = false
+  #deafUntil = 0
+  #restoring: NodeJS.Timeout | undefined
+  #heart: NodeJS.Timeout | undefined
+
+  constructor(options: SignalOptions) {
+    this.#options = options
+    this.#listener = new Listener(options.pool, options.deadline, {
+      onMessage: (channel, text) => this.#message(channel, text),
+      onEnd: () => this.#lost(),
+    })
+    this.#forgetPool = options.clients.onEnd(() => this.close())
+  }
+
+  async listen(inbox: string, listener: SignalListener): Promise<Listening> {
+    const channel = channelOf(inbox)
+    const { listen, deadline } = this.#options
+    if (!listen || performance.now() < this.#deafUntil) {
+      throw new StoreUnavailableError(
+        listen
+          ? 'No notification arrives: behind a transaction pooler, set `listen: false`'
+          : 'This adapter does not listen: waiters are found by their beat',
+        { outcome: 'none' },
+      )
+    }
+    this.#listeners.set(channel, listener)
+    try {
+      await this.#subscribe([channel])
+      if (!this.#heard) await this.#prove(channel, performance.now() + deadline)
+    } catch (error) {
+      this.#listeners.delete(channel)
+      throw typed(error, inbox, 'none')
+    }
+    const isLive = (): boolean => this.#live
+    return {
+      get live() {
+        return isLive()
+      },
+      suspect: () => void this.#beat(),
+      close: () => {
+        if (!this.#listeners.delete(channel) || !this.#listener.isOpen) return
+        quietly(() => this.#listener.run(`unlisten "${channel}"`)).catch(() => {})
+      },
+    }
+  }
+
+  /** Closes the connection for good. */
+  close(): void {
+    clearTimeout(this.#restoring)
+    clearInterval(this.#heart)
+    this.#live = false
+    this.#listeners.clear()
+    this.#forgetPool()
+    this.#listener.close()
+  }
+
+  async #subscribe(channels: readonly string[]): Promise<void> {
+    await quietly(() =>
+      this.#listener.run(channels.map((channel) => `listen "${channel}"`).join('; ')),
+    )
+    this.#live = true
+    this.#heart ??= setInterval(() => void this.#beat(), HEARTBEAT).unref()
+  }
+
+  /** Sends itself a message by the pool, as others would: a transaction pooler takes LISTEN and then delivers nothing. */
+  async #prove(channel: string, until: number): Promise<void> {
+    const heard = new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), ECHO)
+      this.#echoes.set(channel, () => {
+        clearTimeout(timer)
+        resolve(true)
+      })
+    })
+    try {
+      await quietly(() =>
+        this.#options.clients.use(until, false, (client) =>
+          ask(client, { text: `select pg_notify($1, '')::text` }, [channel], until),
+        ),
+      )
+    } catch {
+      // Not even sent: that says nothing about what arrives.
+      this.#echoes.get(channel)?.()
+      this.#echoes.delete(channel)
+      return
+    }
+    this.#heard = await heard
+    this.#echoes.delete(channel)
+    if (this.#heard) return
+    this.#deafUntil = performance.now() + DEAF
+    emit(this.#options.onEvent, {
+      name: 'holdfast.store.warning',
+      message:
+        'PostgreSQL takes LISTEN, but no notification arrives, so waiters are found by their beat only: behind a transaction pooler, set `listen: false`',
+    })
+    throw new StoreUnavailableError('No notification arrives', { outcome: 'none' })
+  }
+
+  #message(channel: string, text: string): void {
+    // Only the adapter itself sends nothing.
+    if (text === '') this.#echoes.get(channel)?.()
+    else this.#listeners.get(channel)?.message(text)
+  }
+
+  /** Asks for a sign of life; silence drops the connection, which then comes back. */
+  async #beat(): Promise<void> {
+    if (this.#options.clients.ended) this.close()
+    else if (this.#listener.isOpen) {
+      await quietly(() => this.#listener.run('select 1')).catch(() => {})
+    }
+  }
+
+  #lost(): void {
+    this.#live = false
+    if (this.#listeners.size > 0) this.#restoreIn(0)
+  }
+
+  #restoreIn(wait: number): void {
+    clearTimeout(this.#restoring)
+    this.#restoring = setTimeout(() => void this.#restore(wait), wait).unref()
+  }
+
+  async #restore(waited: number): Promise<void> {
+    if (this.#options.clients.ended) this.close()
+    if (this.#listeners.size === 0 || this.#live) return
+    try {
+      await this.#subscribe([...this.#listeners.keys()])
+    } catch {
+      this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
+      return
+    }
+    for (const listener of this.#listeners.values()) listener.restored()
+  }
+}
