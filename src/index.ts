@@ -35,10 +35,16 @@ export {
 export type { RetryOptions } from './core/policies.ts'
 export type {
   Adapter,
+  BreakerMove,
+  BreakerPhase,
+  BreakerView,
+  Counts,
   EventListener,
   GrantView,
   HoldfastEvent,
   Meta,
+  OutcomeReport,
+  Outcomes,
   ResourceView,
 } from './core/ports.ts'
 export {

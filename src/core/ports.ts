@@ -283,6 +283,7 @@ export interface Counts {
 
 /** What a listener on a channel is told. */
 export interface SignalListener {
+  /** A message has come. */
   message(text: string): void
   /** The channel works again after messages may have been lost. */
   restored(): void
@@ -294,6 +295,7 @@ export interface Listening {
   readonly live: boolean
   /** A message was missed: see whether the connection still works. */
   suspect(): void
+  /** Stops listening. */
   close(): void
 }
 

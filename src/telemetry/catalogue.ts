@@ -371,7 +371,9 @@ export const failures: Readonly<Record<string, FailureRow>> = {
 
 /** Attributes that guards set on the span of the request that they guard. */
 export const guardAttributes: {
+  /** How a guard judged the request. */
   readonly outcome: (guard: string) => string
+  /** Whether the answer is a replay. */
   readonly replayed: string
 } = {
   outcome: (guard) => own(`guard.${guard}.outcome`),

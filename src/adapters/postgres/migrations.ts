@@ -24,7 +24,7 @@ export const LATEST: number = STEPS.length
  * The steps that bring a database to the current schema, for those who migrate by hand; `connect()` applies what is
  * missing otherwise.
  *
- * @throws {@link InvalidArgumentError} when `schema` is not a plain lower-case identifier
+ * @throws `InvalidArgumentError` when `schema` is not a plain lower-case identifier
  * @example
  * ```ts
  * import { migrations } from 'holdfast/postgres'

@@ -51,7 +51,7 @@ const OLDEST = [6, 2] as const
  * It opens up to two connections of its own, as duplicates of the user's client: one for commands, one for wake-ups
  * once somebody waits. They close with the user's client and never keep the process alive. Redis forgets leases when
  * it loses data (a failover to a lagging replica, eviction): fencing tokens keep growing then, and the docs of
- * {@link LockGuard.fencingToken} say how to use them.
+ * `LockGuard.fencingToken` say how to use them.
  *
  * @example
  * ```ts

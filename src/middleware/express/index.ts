@@ -35,7 +35,17 @@ declare global {
   }
 }
 
-export type { HoldfastState, StoredAnswer } from '../engine/index.ts'
+export type {
+  HoldfastState,
+  IdempotencyGuardOptions,
+  LockGuardOptions,
+  PerRequest,
+  ProtectOptions as ProtectGuardOptions,
+  RequestScopeOptions as RequestScopeGuardOptions,
+  SemaphoreGuardOptions,
+  StoredAnswer,
+  TimeoutGuardOptions,
+} from '../engine/index.ts'
 export type { ExpressArgs, GuardOptions, Middleware, OnRefused }
 
 /** What every middleware takes besides its own options. */

@@ -24,7 +24,17 @@ import {
 import type { HonoArgs } from './hono-exchange.ts'
 import { middleware, type OnRefused } from './middleware.ts'
 
-export type { HoldfastState, StoredAnswer } from '../engine/index.ts'
+export type {
+  HoldfastState,
+  IdempotencyGuardOptions,
+  LockGuardOptions,
+  PerRequest,
+  ProtectOptions as ProtectGuardOptions,
+  RequestScopeOptions as RequestScopeGuardOptions,
+  SemaphoreGuardOptions,
+  StoredAnswer,
+  TimeoutGuardOptions,
+} from '../engine/index.ts'
 export type { GuardOptions, HonoArgs, OnRefused }
 
 /** What every guard adds to the context. */
