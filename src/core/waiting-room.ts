@@ -83,6 +83,7 @@ export class WaitingRoom {
   readonly #queues = new Map<string, Queue>()
   #listening: Listening | undefined
   #connecting: Promise<void> | undefined
+  #listenAgainAt = 0
 
   private constructor(adapter: Adapter) {
     this.#adapter = adapter
@@ -106,7 +107,7 @@ export class WaitingRoom {
 
   /** Subscribes the inbox; when that fails or takes too long, waiters are found by the beat alone. */
   async open(): Promise<void> {
-    if (this.#listening) return
+    if (this.#listening || now() < this.#listenAgainAt) return
     this.#connecting ??= this.#listen()
     await this.#connecting
   }
@@ -173,7 +174,10 @@ export class WaitingRoom {
       .then((listening) => {
         this.#listening = listening
       })
-      .catch(() => {})
+      .catch(() => {
+        // One that is refused for good must not cost every waiter a round trip.
+        this.#listenAgainAt = now() + BEAT
+      })
       .finally(() => {
         this.#connecting = undefined
       })
