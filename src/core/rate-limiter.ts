@@ -165,8 +165,18 @@ export class RateLimiter {
   /** How a call would be answered, spending nothing. Throws as {@link RateLimiter.consume}. */
   async peek(options: ConsumeOptions = {}): Promise<RateDecision> {
     const { key, cost } = this.#read(options)
-    const decision = summary(await this.#ask(key, 0), this.#rules)
-    return decision.remaining >= cost ? decision : { ...decision, allowed: false }
+    const { allowed, standings } = await this.#ask(key, 0)
+    const missing = standings.map(({ remaining }, at) => {
+      const { interval } = this.#rules[at] as RateRule
+      return Math.ceil((Math.max(0, cost - remaining) * interval) / 1000)
+    })
+    const asked = standings.map((standing, at) => ({
+      ...standing,
+      // What the store refuses altogether, because it is away, is refused for at least as long as it says.
+      retryAfter: Math.max(standing.retryAfter, missing[at] ?? 0),
+    }))
+    const fits = missing.every((wait) => wait === 0)
+    return summary({ allowed: allowed && fits, standings: asked }, this.#rules)
   }
 
   /**

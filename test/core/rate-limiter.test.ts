@@ -94,6 +94,17 @@ describe('a limit of 10 in a second', () => {
     )
   })
 
+  test('a peek spends nothing and says when the call would be allowed', async () => {
+    const { clock, limiter, provider } = limiterAt()
+    await limiter.consume({ cost: 8 })
+    expect(await limiter.peek({ cost: 2 })).toMatchObject({ allowed: true, retryAfter: 0 })
+    const { allowed, retryAfter } = await limiter.peek({ cost: 5 })
+    expect({ allowed, retryAfter }).toEqual({ allowed: false, retryAfter: 300 })
+    clock.time += retryAfter
+    const fresh = new RateLimiter({ provider, key: 'api', limit: 10, window: 1_000 })
+    expect(await fresh.consume({ cost: 5 })).toMatchObject({ allowed: true, remaining: 0 })
+  })
+
   test('limits each key by itself', async () => {
     const { limiter } = limiterAt({ limit: 1 })
     expect((await limiter.consume({ key: 'a' })).allowed).toBe(true)

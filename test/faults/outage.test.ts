@@ -3,21 +3,15 @@
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
-import {
-  Idempotency,
-  isAcquireTimeoutError,
-  isStoreUnavailableError,
-  Lock,
-  Semaphore,
-} from '../../src/index.ts'
+import { isAcquireTimeoutError, isStoreUnavailableError, Lock } from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { CALLERS, storeLoad } from './store-load.ts'
 
 const DEADLINE = 1_000
 /** What a loaded machine may add to a deadline. */
 const SLACK = 1_500
-const CALLERS = 12
 
 let server: RedisServer
 let proxy: TcpProxy
@@ -45,48 +39,10 @@ afterEach(async () => {
   expect(unhandled.splice(0)).toEqual([])
 })
 
-interface Call {
-  readonly at: number
-  readonly took: number
-  readonly error: unknown
-}
-
-/** Callers that lock, limit and execute in a loop; the function returned ends them and gives their calls. */
-function load(): () => Promise<Call[]> {
-  const lock = new Lock(undefined, { provider, key: 'loaded' })
-  const semaphore = new Semaphore(3, { provider, key: 'loaded' })
-  const idempotency = new Idempotency({ provider })
-  const work = () => new Promise((resolve) => setTimeout(resolve, 5))
-  const kinds: ((round: string) => Promise<unknown>)[] = [
-    () => lock.run(work, { timeout: 2_000 }),
-    () => semaphore.run(work, { timeout: 300 }),
-    (round) => idempotency.run(round, work),
-  ]
-  const calls: Call[] = []
-  let over = false
-  const callers = Array.from({ length: CALLERS }, async (_none, caller) => {
-    for (let round = 0; !over; round++) {
-      const at = performance.now()
-      const call = kinds[caller % kinds.length] as (typeof kinds)[number]
-      const error = await call(`${caller}-${round}`).then(
-        () => undefined,
-        (reason: unknown) => reason,
-      )
-      calls.push({ at, took: performance.now() - at, error })
-      if (error) await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  })
-  return async () => {
-    over = true
-    await Promise.all(callers)
-    return calls
-  }
-}
-
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 async function outage(begin: () => Promise<void>, end: () => Promise<void>): Promise<void> {
-  const stop = load()
+  const stop = storeLoad(provider)
   await pause(300)
   await begin()
   const began = performance.now()

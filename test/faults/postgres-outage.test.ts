@@ -4,21 +4,19 @@ import { Client, Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
 import {
-  Idempotency,
   isAcquireTimeoutError,
   isStoreCorruptError,
   isStoreUnavailableError,
   Lock,
-  Semaphore,
 } from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { CALLERS, storeLoad } from './store-load.ts'
 
 const DEADLINE = 1_000
 /** What a loaded machine may add to a deadline. */
 const SLACK = 1_500
-const CALLERS = 12
 
 let server: PostgresServer
 let proxy: TcpProxy
@@ -70,45 +68,6 @@ async function terminate(name = '%'): Promise<number> {
   return rowCount ?? 0
 }
 
-interface Call {
-  readonly at: number
-  readonly took: number
-  readonly error: unknown
-}
-
-/** Callers that lock, limit and execute in a loop; the function returned ends them and gives their calls. */
-function load(): () => Promise<Call[]> {
-  const lock = new Lock(undefined, { provider, key: 'loaded' })
-  const semaphore = new Semaphore(3, { provider, key: 'loaded' })
-  const idempotency = new Idempotency({ provider })
-  const run = `${performance.now()}`
-  const work = () => new Promise((resolve) => setTimeout(resolve, 5))
-  const kinds: ((round: string) => Promise<unknown>)[] = [
-    () => lock.run(work, { timeout: 2_000 }),
-    () => semaphore.run(work, { timeout: 300 }),
-    (round) => idempotency.run(`${run}:${round}`, work),
-  ]
-  const calls: Call[] = []
-  let over = false
-  const callers = Array.from({ length: CALLERS }, async (_none, caller) => {
-    for (let round = 0; !over; round++) {
-      const at = performance.now()
-      const call = kinds[caller % kinds.length] as (typeof kinds)[number]
-      const error = await call(`${caller}-${round}`).then(
-        () => undefined,
-        (reason: unknown) => reason,
-      )
-      calls.push({ at, took: performance.now() - at, error })
-      if (error) await pause(20)
-    }
-  })
-  return async () => {
-    over = true
-    await Promise.all(callers)
-    return calls
-  }
-}
-
 async function answers(): Promise<void> {
   const probe = new Client({
     connectionString: proxy.through(server.url),
@@ -123,7 +82,7 @@ async function answers(): Promise<void> {
 }
 
 async function outage(begin: () => Promise<void>, end: () => Promise<void>): Promise<void> {
-  const stop = load()
+  const stop = storeLoad(provider)
   // Until its connections are open.
   await pause(1_000)
   const began = performance.now()

@@ -31,11 +31,14 @@ breaker.on('stateChange', (state) => {
   void serverTime().then((at) => tell('state', { state, at }))
 })
 
+let mostProbes = 0
+
 /** What the dependency does now is written in Redis, so that the test decides for all at once. */
 async function dependency(): Promise<void> {
   const probing = breaker.state === 'half_open'
   if (probing) {
     const inside = await redis.incr(`${keyPrefix}probes`)
+    mostProbes = Math.max(mostProbes, inside)
     tell('probe', { inside })
   }
   try {
@@ -74,6 +77,6 @@ await Promise.all(
     }
   }),
 )
-tell('done', { calls, refused, state: breaker.state })
+tell('done', { calls, refused, mostProbes, state: breaker.state })
 redis.disconnect()
 process.exit(0)

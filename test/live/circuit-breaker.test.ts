@@ -47,9 +47,13 @@ async function start(keyPrefix: string, probeLease: number, stack: AsyncDisposab
   return children
 }
 
-async function stop(children: readonly Child[]): Promise<void> {
+/** Ends the processes; answers how many probes any of them has seen at a time, in all of them together. */
+async function stop(children: readonly Child[]): Promise<number> {
   for (const child of children) child.send({ type: 'stop' })
-  await Promise.all(children.map((child) => child.next('done')))
+  const done = await Promise.all(
+    children.map((child) => child.next<ChildMessage & { mostProbes: number }>('done')),
+  )
+  return Math.max(...done.map(({ mostProbes }) => mostProbes))
 }
 
 test('a dependency goes bad and good again', async () => {
@@ -61,15 +65,17 @@ test('a dependency goes bad and good again', async () => {
   await redis.set(`${keyPrefix}mood`, 'bad')
   const opened = await entered(children, 'open')
   expect(spread(opened)).toBeLessThanOrEqual(SYNC)
-  // Some failed probes, and then it is well.
-  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  // A probe that fails, and then it is well.
+  await Promise.race(children.map((child) => child.next('probe')))
   await redis.set(`${keyPrefix}mood`, 'good')
   const closed = await entered(children, 'closed')
   expect(spread(closed)).toBeLessThanOrEqual(SYNC)
   console.log(
     `breaker: ${PROCESSES} processes open within ${Math.round(spread(opened))} ms of each other, closed within ${Math.round(spread(closed))} ms`,
   )
-  await stop(children)
+  const mostProbes = await stop(children)
+  expect(mostProbes).toBeGreaterThan(0)
+  expect(mostProbes).toBeLessThanOrEqual(2)
   expect(Number(await redis.get(`${keyPrefix}probes`))).toBe(0)
 }, 60_000)
 
