@@ -67,5 +67,9 @@ export const isOutcomeUnknownError: ErrorGuard<errors.OutcomeUnknownError> = gua
 export const isNotReplayableError: ErrorGuard<errors.NotReplayableError> = guard(
   'ERR_HOLDFAST_NOT_REPLAYABLE',
 )
+/** Whether something is a {@link errors.StaleCheckpointError}. */
+export const isStaleCheckpointError: ErrorGuard<errors.StaleCheckpointError> = guard(
+  'ERR_HOLDFAST_STALE_CHECKPOINT',
+)
 /** Whether something is a {@link errors.ClosedError}. */
 export const isClosedError: ErrorGuard<errors.ClosedError> = guard('ERR_HOLDFAST_CLOSED')

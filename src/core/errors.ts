@@ -197,6 +197,26 @@ export class NotReplayableError extends HoldfastError {
   }
 }
 
+/** A checkpoint came too late: another worker, or a later step, has saved before it; nothing was changed. */
+export class StaleCheckpointError extends HoldfastError {
+  readonly code = 'ERR_HOLDFAST_STALE_CHECKPOINT'
+  /** Where the task's checkpoints stand: the fencing token of the last worker, and the sequence of its last step. */
+  readonly current: { readonly token: number; readonly sequence: number }
+  static {
+    StaleCheckpointError.prototype.name = 'StaleCheckpointError'
+  }
+  /** Makes the error with what stands in the store. */
+  constructor(
+    message: string,
+    details: ErrorDetails & {
+      readonly current: { readonly token: number; readonly sequence: number }
+    },
+  ) {
+    super(message, details)
+    this.current = details.current
+  }
+}
+
 /** The scope, lock or adapter has ended; nothing more can be asked of it. */
 export class ClosedError extends HoldfastError {
   readonly code = 'ERR_HOLDFAST_CLOSED'

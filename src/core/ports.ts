@@ -126,6 +126,8 @@ export interface BeginRequest {
   /** What the call was asked to do; undefined fits every record. */
   readonly fingerprint?: string | undefined
   readonly takeover: Takeover
+  /** Whether the caller will wait while somebody else executes: whoever ends that execution then tells of it. */
+  readonly waits?: boolean | undefined
   readonly meta: Meta
 }
 
@@ -137,6 +139,14 @@ export interface LostExecution {
   readonly meta: Meta
 }
 
+/** An outcome that was recorded. */
+export interface Outcome {
+  readonly value: string
+  /** Milliseconds since it was recorded. */
+  readonly age: number
+  readonly meta: Meta
+}
+
 /** The answer to a {@link BeginRequest}. */
 export type BeginReply =
   | {
@@ -144,42 +154,131 @@ export type BeginReply =
       readonly token: number
       /** The execution that was taken over; absent for a first one. */
       readonly lost?: LostExecution | undefined
+      /** The outcome that is not fresh any more, and stands until this claim commits another. */
+      readonly stale?: Outcome | undefined
     }
-  | { readonly state: 'running'; readonly retryAfter: number; readonly meta: Meta }
+  | {
+      readonly state: 'running'
+      readonly retryAfter: number
+      /** Of whoever executes. */
+      readonly meta: Meta
+      /** The outcome that is not fresh any more, and stands until the other commits. */
+      readonly stale?: Outcome | undefined
+    }
   | ({ readonly state: 'lapsed' } & LostExecution)
   | { readonly state: 'mismatch' }
-  | {
-      readonly state: 'done'
-      readonly value: string
-      /** Milliseconds since the outcome was recorded. */
-      readonly age: number
-      readonly meta: Meta
-    }
+  | ({ readonly state: 'done' } & Outcome)
 
-/** The outcome of an execution, to be kept. */
-export interface CommitRequest {
+/** A message for those who wait for a record or keep a copy of it. */
+export interface Notice {
+  readonly channel: string
+  /** 1,000 characters at most, of which none is NUL. */
+  readonly text: string
+}
+
+/** An outcome to be kept, whoever executes. */
+export interface PutRequest {
   readonly record: string
-  readonly id: string
   readonly value: string
   /** How long the outcome is kept, in milliseconds. */
   readonly ttl: number
+  /** Milliseconds after which the outcome may be produced anew while it still stands; default: never. */
+  readonly freshFor?: number | undefined
   readonly meta: Meta
+  readonly notice?: Notice | undefined
 }
 
-/** Outcomes that are produced once: idempotent calls. */
+/** The outcome of an execution, to be kept; its notice is sent only when somebody waits. */
+export interface CommitRequest extends PutRequest {
+  readonly id: string
+}
+
+/** Outcomes that are produced once, or once in a while: idempotent calls, cached values. */
 export interface Records {
   /**
    * Reads the outcome or claims its execution, in one atomic step.
    *
-   * Asked again, an attempt gets the same answer again: its token, what it has taken over, and what is left of its lease.
+   * An outcome that is not fresh any more is claimed as a missing one is, and stands until the claim commits. Asked
+   * again, an attempt gets the same answer again: its token, what it has taken over, and what is left of its lease.
    */
   begin(request: BeginRequest): Promise<BeginReply>
   /** Gives the claim `lease` milliseconds from now (0: it has lapsed) and answers whether it was still the caller's. */
   renew(record: string, id: string, lease: number): Promise<boolean>
   /** Keeps the outcome, if the claim is still the caller's; answers whether it was. */
   commit(request: CommitRequest): Promise<boolean>
-  /** Forgets the claim, so that the next caller runs; answers whether it was the caller's. */
-  drop(record: string, id: string): Promise<boolean>
+  /**
+   * Forgets the claim, so that the next caller runs, and leaves an outcome that stands; answers whether it was the
+   * caller's. The notice is sent only when somebody waits.
+   */
+  drop(record: string, id: string, notice?: Notice): Promise<boolean>
+  /** Keeps an outcome and ends every claim on the record, so that what was executed before it is not kept. */
+  put(request: PutRequest): Promise<void>
+  /** Forgets the outcome and ends every claim; answers whether there was either. */
+  remove(record: string, notice?: Notice): Promise<boolean>
+  /** Removes all records whose names start with a prefix of 64 ASCII characters at most, a few at a time. */
+  clear(prefix: string, notice?: Notice): Promise<void>
+}
+
+/** One entry of a history. */
+export interface HistoryEntry {
+  readonly sequence: number
+  readonly value: string
+  /** When it was written, in milliseconds since the epoch, by the store's clock. */
+  readonly at: number
+  readonly meta: Meta
+}
+
+/** Where a history stands: what is smaller, by token and then by sequence, comes too late. */
+export interface HistoryMark {
+  readonly token: number
+  /** Of the latest entry; -1 when there is none. */
+  readonly sequence: number
+}
+
+/** An entry to be written. */
+export interface AppendRequest {
+  readonly history: string
+  /** The fencing token of whoever writes; 0 for writers without one. */
+  readonly token: number
+  readonly sequence: number
+  readonly value: string
+  /** How many entries are kept, this one included. */
+  readonly keep: number
+  /** How long the history is kept from now on, in milliseconds. */
+  readonly ttl: number
+  readonly meta: Meta
+}
+
+/** The answer to a writer: `stale` when somebody with a greater token, or the same one further on, was there before. */
+export type HistoryReply<T = unknown> =
+  | ({ readonly state: 'current' } & T)
+  | { readonly state: 'stale'; readonly current: HistoryMark }
+
+/** Ordered entries by name, written by one fenced writer at a time: checkpoints, terms. */
+export interface Histories {
+  /**
+   * Takes the history over: writers with a smaller token are stale from now on. Answers the latest entry, in the same
+   * step.
+   */
+  open(
+    history: string,
+    token: number,
+    ttl: number,
+  ): Promise<HistoryReply<{ readonly latest: HistoryEntry | undefined }>>
+  /**
+   * Writes an entry unless it comes too late; the same token and sequence again replaces it.
+   *
+   * Entries of the same or a greater sequence, which a smaller token has left, are dropped: sequences always grow.
+   */
+  append(request: AppendRequest): Promise<HistoryReply>
+  /** The entry of a sequence, or the latest one. */
+  read(history: string, sequence?: number): Promise<HistoryEntry | undefined>
+  /** All entries, the latest first. */
+  list(history: string): Promise<readonly HistoryEntry[]>
+  /** Drops all but the latest `keep` entries; answers how many that were. */
+  trim(history: string, keep: number): Promise<number>
+  /** Forgets the entries and the mark; answers whether there were any. */
+  remove(history: string): Promise<boolean>
 }
 
 /** One rule of a rate limit, as GCRA has it: a bucket that refills evenly. */
@@ -305,6 +404,30 @@ export interface Signals {
   listen(channel: string, listener: SignalListener): Promise<Listening>
 }
 
+/** A client of the user's own, in whose transaction something of the store is done: of pg, a `Client` or `PoolClient`. */
+export interface TransactionClient {
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of pg fit no narrower type.
+  query(...args: any[]): any
+}
+
+/** What a store can do inside a transaction of the user's own database, so that both commit together. */
+export interface Transactions {
+  /**
+   * Begins a transaction.
+   *
+   * @throws `InvalidArgumentError` when the client is in one already
+   */
+  begin(client: TransactionClient): Promise<void>
+  /** Commits it. */
+  commit(client: TransactionClient): Promise<void>
+  /** Rolls it back; never rejects. */
+  rollback(client: TransactionClient): Promise<void>
+  /** Raises the fence of a resource, as part of the client's transaction; false when a greater token was there before. */
+  fence(client: TransactionClient, resource: string, token: number): Promise<boolean>
+  /** {@link Records.commit} as part of the client's transaction. */
+  record(client: TransactionClient, request: CommitRequest): Promise<boolean>
+}
+
 /**
  * A store: what {@link Lock}, {@link Semaphore} and {@link Idempotency} are given as `provider`.
  *
@@ -314,6 +437,8 @@ export interface Adapter {
   readonly grants: Grants
   readonly records: Records
   readonly signals: Signals
+  /** Where the store is a database that the user's own data can be in. */
+  readonly transactions?: Transactions | undefined
   /** The longest that one store call may take, in milliseconds; `Infinity` for a store that cannot hang. */
   readonly deadline: number
   /** Told of everything that happens behind the caller's back: lost leases, failed releases. */

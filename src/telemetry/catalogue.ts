@@ -367,6 +367,7 @@ export const failures: Readonly<Record<string, FailureRow>> = {
   ERR_HOLDFAST_FINGERPRINT_MISMATCH: { outcome: 'mismatch' },
   ERR_HOLDFAST_OUTCOME_UNKNOWN: { outcome: 'outcome_unknown' },
   ERR_HOLDFAST_NOT_REPLAYABLE: { outcome: 'uncacheable' },
+  ERR_HOLDFAST_STALE_CHECKPOINT: { type: 'stale_token', outcome: 'error' },
 }
 
 /** Attributes that guards set on the span of the request that they guard. */

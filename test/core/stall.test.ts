@@ -87,6 +87,9 @@ test('a claim whose answer came after a stall longer than its lease is given bac
       renew: records.renew.bind(records),
       commit: records.commit.bind(records),
       drop: records.drop.bind(records),
+      put: records.put.bind(records),
+      remove: records.remove.bind(records),
+      clear: records.clear.bind(records),
     },
   }
   const idempotency = new Idempotency({ provider, lease: 50 })

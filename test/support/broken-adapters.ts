@@ -49,7 +49,10 @@ function change(
       begin: (request) => records.begin(request),
       renew: (record, id, lease) => records.renew(record, id, lease),
       commit: (request) => records.commit(request),
-      drop: (record, id) => records.drop(record, id),
+      drop: (record, id, notice) => records.drop(record, id, notice),
+      put: (request) => records.put(request),
+      remove: (record, notice) => records.remove(record, notice),
+      clear: (prefix, notice) => records.clear(prefix, notice),
       ...ports.records,
     },
     rates: {

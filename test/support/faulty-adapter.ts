@@ -1,12 +1,20 @@
 // A store that hangs, fails or answers late when a test says so, around a memory store that works.
 
 import { MemoryAdapter } from '../../src/adapters/memory/index.ts'
-import type { Adapter, Grants, HoldfastEvent, Records, Signals } from '../../src/core/ports.ts'
+import type {
+  Adapter,
+  Grants,
+  Histories,
+  HoldfastEvent,
+  Records,
+  Signals,
+} from '../../src/core/ports.ts'
 
 /** A call of a port, such as `grants.acquire`. */
 export type CallName =
   | `grants.${keyof Grants}`
   | `records.${keyof Records}`
+  | `histories.${keyof Histories}`
   | `signals.${keyof Signals}`
 
 /** What becomes of a call: `carryOut` does what the store would have done. */
@@ -53,6 +61,7 @@ export interface FaultyAdapterOptions {
 }
 
 export interface FaultyAdapter extends Adapter {
+  readonly histories: Histories
   /** The store itself, to look at or to use from another process. */
   readonly store: MemoryAdapter
   /** Every call that was made, in order. */
@@ -79,7 +88,7 @@ export function faultyAdapter({ deadline = 500 }: FaultyAdapterOptions = {}): Fa
     const fault = next.get(name)?.shift() ?? lasting.get(name)
     return fault ? fault(carryOut) : carryOut()
   }
-  const { grants, records, signals } = store
+  const { grants, records, histories, signals } = store
   return {
     store,
     calls,
@@ -99,7 +108,20 @@ export function faultyAdapter({ deadline = 500 }: FaultyAdapterOptions = {}): Fa
       renew: (record, id, lease) =>
         through('records.renew', () => records.renew(record, id, lease)),
       commit: (request) => through('records.commit', () => records.commit(request)),
-      drop: (record, id) => through('records.drop', () => records.drop(record, id)),
+      drop: (record, id, notice) => through('records.drop', () => records.drop(record, id, notice)),
+      put: (request) => through('records.put', () => records.put(request)),
+      remove: (record, notice) => through('records.remove', () => records.remove(record, notice)),
+      clear: (prefix, notice) => through('records.clear', () => records.clear(prefix, notice)),
+    },
+    histories: {
+      open: (history, token, ttl) =>
+        through('histories.open', () => histories.open(history, token, ttl)),
+      append: (request) => through('histories.append', () => histories.append(request)),
+      read: (history, sequence) =>
+        through('histories.read', () => histories.read(history, sequence)),
+      list: (history) => through('histories.list', () => histories.list(history)),
+      trim: (history, keep) => through('histories.trim', () => histories.trim(history, keep)),
+      remove: (history) => through('histories.remove', () => histories.remove(history)),
     },
     signals: {
       listen: (channel, listener) =>

@@ -31,6 +31,17 @@ export class ExpiringMap<V> {
     this.#entries.set(name, { value, expiry })
   }
 
+  /** Keeps another value for as long as the one that is there. */
+  replace(name: string, value: V): void {
+    const entry = this.#entries.get(name)
+    if (entry) this.#entries.set(name, { value, expiry: entry.expiry })
+  }
+
+  /** The names of all entries, also of ended ones that were not swept yet. */
+  names(): IterableIterator<string> {
+    return this.#entries.keys()
+  }
+
   delete(name: string): boolean {
     return this.#entries.delete(name)
   }

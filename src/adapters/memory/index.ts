@@ -4,12 +4,14 @@ import type {
   Counts,
   EventListener,
   Grants,
+  Histories,
   Rates,
   Records,
   Signals,
 } from '../../core/ports.ts'
 import { MemoryCounts } from './counts.ts'
 import { MemoryGrants } from './grants.ts'
+import { MemoryHistories } from './histories.ts'
 import { MemoryRates } from './rates.ts'
 import { MemoryRecords } from './records.ts'
 import { MemorySignals } from './signals.ts'
@@ -44,8 +46,10 @@ export interface MemoryAdapterOptions {
 export class MemoryAdapter implements Adapter {
   /** Locks and permits. */
   readonly grants: Grants
-  /** Idempotent calls. */
+  /** Idempotent calls and cached values. */
   readonly records: Records
+  /** Checkpoints and terms. */
+  readonly histories: Histories
   /** Rate limits. */
   readonly rates: Rates
   /** Circuit breakers. */
@@ -60,10 +64,12 @@ export class MemoryAdapter implements Adapter {
   /** Makes an empty store. */
   constructor({ clock = () => performance.now(), onEvent }: MemoryAdapterOptions = {}) {
     const signals = new MemorySignals()
-    this.grants = new MemoryGrants(clock, (channel, text) => signals.publish(channel, text))
-    this.records = new MemoryRecords(clock)
+    const publish = (channel: string, text: string): boolean => signals.publish(channel, text)
+    this.grants = new MemoryGrants(clock, publish)
+    this.records = new MemoryRecords(clock, publish)
+    this.histories = new MemoryHistories(clock)
     this.rates = new MemoryRates(clock)
-    this.counts = new MemoryCounts(clock, (channel, text) => void signals.publish(channel, text))
+    this.counts = new MemoryCounts(clock, publish)
     this.signals = signals
     this.onEvent = onEvent
   }

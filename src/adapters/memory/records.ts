@@ -5,121 +5,185 @@ import type {
   CommitRequest,
   LostExecution,
   Meta,
+  Notice,
+  Outcome,
+  PutRequest,
   Records,
 } from '../../core/ports.ts'
 import { ExpiringMap } from './expiring-map.ts'
 
 interface Claim {
-  readonly state: 'running'
   readonly id: string
   readonly token: number
   readonly startedAt: number
+  readonly meta: Meta
   /** The execution that it took over. */
   readonly lost: LostExecution | undefined
   leaseUntil: number
+  /** Whether somebody waits for its end. */
+  waited: boolean
 }
 
-interface Outcome {
-  readonly state: 'done'
-  readonly id: string
+interface Kept {
+  /** Of the claim that committed it; undefined for one that was put. */
+  readonly id: string | undefined
   readonly value: string
   readonly at: number
+  readonly freshUntil: number
+  readonly meta: Meta
 }
 
+/** A record: a claim, an outcome, or an outcome that a claim is about to replace. */
 interface Entry {
   readonly fingerprint: string | undefined
-  readonly meta: Meta
   /** Until when the record is kept. */
   readonly expiry: number
-  readonly is: Claim | Outcome
+  readonly claim: Claim | undefined
+  readonly kept: Kept | undefined
 }
+
+type Running = Entry & { readonly claim: Claim }
 
 /** Records by name, each gone when its time is over. */
 export class MemoryRecords implements Records {
   readonly #entries: ExpiringMap<Entry>
   readonly #now: () => number
+  readonly #publish: (channel: string, text: string) => void
   #token = 0
 
-  constructor(now: () => number) {
+  constructor(now: () => number, publish: (channel: string, text: string) => void) {
     this.#now = now
+    this.#publish = publish
     this.#entries = new ExpiringMap(now)
   }
 
   async begin(request: BeginRequest): Promise<BeginReply> {
-    const { record, id, fingerprint, takeover } = request
+    const { record, id, fingerprint, takeover, waits } = request
     const entry = this.#entries.get(record)
-    if (!entry) return this.#claim(request, undefined)
+    if (!entry) return this.#claim(request, undefined, undefined)
     if (fingerprint !== undefined && (entry.fingerprint ?? fingerprint) !== fingerprint) {
       return { state: 'mismatch' }
     }
-    const { is, meta } = entry
+    const { claim, kept } = entry
     const now = this.#now()
-    if (is.state === 'done') return { state: 'done', value: is.value, age: now - is.at, meta }
-    if (is.id === id) return { state: 'claimed', token: is.token, lost: is.lost }
-    if (is.leaseUntil > now) return { state: 'running', retryAfter: is.leaseUntil - now, meta }
-    const lost = { startedAt: is.startedAt, fingerprint: entry.fingerprint, meta }
-    return takeover === 'never' ? { state: 'lapsed', ...lost } : this.#claim(request, lost)
+    const outcome = kept && this.#outcome(kept)
+    if (claim?.id === id) {
+      return { state: 'claimed', token: claim.token, lost: claim.lost, stale: outcome }
+    }
+    if (kept && outcome && now < kept.freshUntil) return { state: 'done', ...outcome }
+    if (claim && claim.leaseUntil > now) {
+      claim.waited ||= waits === true
+      const retryAfter = claim.leaseUntil - now
+      return { state: 'running', retryAfter, meta: claim.meta, stale: outcome }
+    }
+    // An outcome that stands is known, whatever became of the execution that was to replace it.
+    if (!claim || outcome) return this.#claim(request, undefined, entry)
+    const { startedAt, meta } = claim
+    const lost = { startedAt, fingerprint: entry.fingerprint, meta }
+    return takeover === 'never' ? { state: 'lapsed', ...lost } : this.#claim(request, lost, entry)
   }
 
   async renew(record: string, id: string, lease: number): Promise<boolean> {
     const entry = this.#running(record, id)
     if (!entry) return false
-    entry.is.leaseUntil = this.#now() + lease
-    this.#keep(record, { ...entry, expiry: Math.max(entry.expiry, entry.is.leaseUntil) })
+    entry.claim.leaseUntil = this.#now() + lease
+    this.#keep(record, { ...entry, expiry: Math.max(entry.expiry, entry.claim.leaseUntil) })
     return true
   }
 
-  async commit({ record, id, value, ttl, meta }: CommitRequest): Promise<boolean> {
+  async commit(request: CommitRequest): Promise<boolean> {
+    const { record, id, notice } = request
     const entry = this.#entries.get(record)
+    if (!entry) return false
     // The same commit again is a reply that was lost.
-    if (entry?.is.state === 'done') return entry.is.id === id
-    if (entry?.is.id !== id) return false
-    const at = this.#now()
-    const { fingerprint } = entry
-    this.#keep(record, {
-      fingerprint,
-      meta,
-      expiry: at + ttl,
-      is: { state: 'done', id, value, at },
-    })
+    if (entry.claim?.id !== id) return entry.kept?.id === id
+    this.#write(request, id, entry.fingerprint)
+    if (entry.claim.waited) this.#tell(notice)
     return true
   }
 
-  async drop(record: string, id: string): Promise<boolean> {
-    return this.#running(record, id) !== undefined && this.#entries.delete(record)
+  async drop(record: string, id: string, notice?: Notice): Promise<boolean> {
+    const entry = this.#running(record, id)
+    if (!entry) return false
+    if (entry.kept) this.#keep(record, { ...entry, claim: undefined })
+    else this.#entries.delete(record)
+    if (entry.claim.waited) this.#tell(notice)
+    return true
   }
 
-  #claim(request: BeginRequest, lost: LostExecution | undefined): BeginReply {
+  async put(request: PutRequest): Promise<void> {
+    this.#write(request, undefined, undefined)
+    this.#tell(request.notice)
+  }
+
+  async remove(record: string, notice?: Notice): Promise<boolean> {
+    const existed = this.#entries.get(record) !== undefined
+    this.#entries.delete(record)
+    this.#tell(notice)
+    return existed
+  }
+
+  async clear(prefix: string, notice?: Notice): Promise<void> {
+    for (const record of this.#entries.names()) {
+      if (record.startsWith(prefix)) this.#entries.delete(record)
+    }
+    this.#tell(notice)
+  }
+
+  #claim(
+    request: BeginRequest,
+    lost: LostExecution | undefined,
+    entry: Entry | undefined,
+  ): BeginReply {
     const { record, id, lease, ttl, takeover } = request
     const now = this.#now()
-    const kept = takeover === 'recover' ? lost : undefined
+    const recovered = takeover === 'recover' ? lost : undefined
     const time = wallClock()
     this.#token = Math.max(this.#token + 1, Math.floor(time * 1000))
     this.#keep(record, {
-      fingerprint: request.fingerprint ?? lost?.fingerprint,
-      meta: kept?.meta ?? request.meta,
-      expiry: now + Math.max(ttl, lease),
-      is: {
-        state: 'running',
+      fingerprint: request.fingerprint ?? entry?.fingerprint,
+      expiry: Math.max(
+        entry?.kept ? entry.expiry : 0,
+        now + Math.max(entry?.kept ? 0 : ttl, lease),
+      ),
+      kept: entry?.kept,
+      claim: {
         id,
         token: this.#token,
-        startedAt: kept?.startedAt ?? Math.floor(time),
+        startedAt: recovered?.startedAt ?? Math.floor(time),
+        meta: recovered?.meta ?? request.meta,
         lost,
         leaseUntil: now + lease,
+        waited: false,
       },
     })
-    return { state: 'claimed', token: this.#token, lost }
+    const stale = entry?.kept && this.#outcome(entry.kept)
+    return { state: 'claimed', token: this.#token, lost, stale }
+  }
+
+  #write(request: PutRequest, id: string | undefined, fingerprint: string | undefined): void {
+    const { record, value, ttl, freshFor, meta } = request
+    const at = this.#now()
+    const freshUntil = freshFor === undefined ? Number.POSITIVE_INFINITY : at + freshFor
+    const kept = { id, value, at, freshUntil, meta }
+    this.#keep(record, { fingerprint, expiry: at + ttl, claim: undefined, kept })
+  }
+
+  #outcome({ value, at, meta }: Kept): Outcome {
+    return { value, age: this.#now() - at, meta }
   }
 
   #keep(record: string, entry: Entry): void {
     this.#entries.set(record, entry, entry.expiry)
   }
 
-  #running(record: string, id: string): (Entry & { readonly is: Claim }) | undefined {
+  #running(record: string, id: string): Running | undefined {
     const entry = this.#entries.get(record)
-    return entry?.is.state === 'running' && entry.is.id === id
-      ? (entry as Entry & { readonly is: Claim })
-      : undefined
+    return entry?.claim?.id === id ? (entry as Running) : undefined
+  }
+
+  #tell(notice: Notice | undefined): void {
+    if (notice) this.#publish(notice.channel, notice.text)
   }
 }
 
