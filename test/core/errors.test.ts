@@ -9,7 +9,13 @@ type ErrorClass = new (message: string, details?: object) => errors.HoldfastErro
 const classes = Object.entries(errors as unknown as Record<string, ErrorClass>).filter(
   ([name]) => name !== 'HoldfastError',
 )
-const details = { key: 'orders:42', retryAfter: 250, outcome: 'unknown', cause: 'the cause' }
+const details = {
+  key: 'orders:42',
+  retryAfter: 250,
+  outcome: 'unknown',
+  cause: 'the cause',
+  current: { token: 2, sequence: 7 },
+}
 
 /** The guard of a class, by their names. */
 function guardOf(name: string): (error: unknown) => boolean {
@@ -63,7 +69,8 @@ describe.each(classes)('%s', (name, Class) => {
   })
 
   test('may have nothing but a message', () => {
-    const bare = new Class('what happened', { retryAfter: 1, outcome: 'none' })
+    const { retryAfter, outcome, current } = details
+    const bare = new Class('what happened', { retryAfter, outcome, current })
     expect(bare.key).toBeUndefined()
     expect('cause' in bare).toBe(false)
   })

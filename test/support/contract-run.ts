@@ -5,8 +5,8 @@ import { type ContractStore, contract } from '../../src/adapters/contract/index.
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** The store whose contract this test is part of; counted at the end of the run. */
-    contract?: string
+    /** The store whose contract this test is part of, and the part of it; counted at the end of the run. */
+    contract?: { readonly store: string; readonly group: string }
   }
 }
 
@@ -25,9 +25,8 @@ export function describeContract(
     for (const check of contract) {
       const own = store()
       const skip = check.needs !== undefined && own[check.needs] === undefined
-      test(`${check.group}: ${check.name}`, { skip, meta: { contract: name } }, () =>
-        check.run(own),
-      )
+      const meta = { contract: { store: name, group: check.group } }
+      test(`${check.group}: ${check.name}`, { skip, meta }, () => check.run(own))
     }
   })
 }

@@ -1,8 +1,7 @@
 // The vitest reporter that ends a run with the plain line `N passed, N failed`.
 
 import type { Reporter, SerializedError, TestModule } from 'vitest/node'
-import { conformanceTable } from './conformance-count.ts'
-import { contractLine } from './contract-count.ts'
+import { passTable } from './pass-table.ts'
 
 /** Counts tests, and counts as failed whatever failed outside a test, so that no red run says "0 failed". */
 export default class CountReporter implements Reporter {
@@ -16,9 +15,18 @@ export default class CountReporter implements Reporter {
       // A file or a suite that could not be loaded has failed without any failed test.
       failed += failedTests || (module.state() === 'failed' ? 1 : 0)
     }
-    const tables = [conformanceTable(modules), contractLine(modules)]
+    const tables = [
+      passTable('conformance', modules, (test) => {
+        const { conformance } = test.meta()
+        return conformance && { row: conformance.framework, column: conformance.store }
+      }),
+      passTable('contract', modules, (test) => {
+        const { contract } = test.meta()
+        return contract && { row: contract.store, column: contract.group }
+      }),
+    ]
     process.once('exit', (code) => {
-      for (const table of tables) if (table !== undefined) process.stdout.write(`${table}\n`)
+      for (const table of tables) if (table !== undefined) process.stdout.write(`${table}\n\n`)
       // A run that failed before any test did, in a global setup say, has one failure: itself.
       process.stdout.write(`${passed} passed, ${failed || (code ? 1 : 0)} failed\n`)
     })
