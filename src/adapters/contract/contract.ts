@@ -2,6 +2,7 @@
 import { adapterChecks } from './adapter.ts'
 import type { ContractCheck } from './check.ts'
 import { grantChecks } from './grants/index.ts'
+import { historyChecks } from './histories.ts'
 import { rateChecks } from './rates.ts'
 import { recordChecks } from './records/index.ts'
 import { signalChecks } from './signals.ts'
@@ -25,6 +26,7 @@ export const contract: readonly ContractCheck[] = [
   ...adapterChecks,
   ...grantChecks,
   ...recordChecks,
+  ...historyChecks,
   ...rateChecks,
   ...signalChecks,
 ]

@@ -1,8 +1,9 @@
 // Rate limits: what a burst allows, what a refusal costs, and when to come back.
 import assert from 'node:assert/strict'
-import type { Adapter, RateReply, RateRule, Rates } from '../../core/ports.ts'
+import type { RateReply, RateRule } from '../../core/ports.ts'
 import { type ContractCheck, checks } from './check.ts'
 import { hostileNames } from './hostile-names.ts'
+import { overPort, portOf } from './optional.ts'
 import { within } from './replies.ts'
 import type { Trial } from './trial.ts'
 
@@ -14,22 +15,16 @@ function rule(burst: number, change: Partial<RateRule> = {}): RateRule {
   return { name: 'rule', interval: MINUTE, burst, ...change }
 }
 
-function ratesOf(adapter: Adapter): Rates | undefined {
-  return (adapter as Adapter & { readonly rates?: Rates }).rates
-}
-
-/** The check of a store that has rates; one without keeps all their promises. */
+/** A check that spends units of rules of one limiter. */
 function over(
   check: (
     trial: Trial,
     spend: (cost: number, ...rules: RateRule[]) => Promise<RateReply>,
   ) => Promise<void>,
 ): (trial: Trial) => Promise<void> {
-  return async (trial) => {
-    const rates = ratesOf(trial.adapter)
-    if (!rates) return
-    await check(trial, (cost, ...rules) => rates.consume({ limiter: trial.name, rules, cost }))
-  }
+  return overPort('rates', (trial, rates) =>
+    check(trial, (cost, ...rules) => rates.consume({ limiter: trial.name, rules, cost })),
+  )
 }
 
 /** The promises of the port `rates`, which an adapter need not have. */
@@ -115,7 +110,7 @@ export const rateChecks: readonly ContractCheck[] = checks('rates', {
 
   'of many callers at once in several processes as many are allowed as a burst has': over(
     async (trial, spend) => {
-      const other = ratesOf(await trial.open())
+      const other = portOf(await trial.open(), 'rates')
       const replies = await Promise.all(
         Array.from({ length: CALLERS }, (_, i) =>
           i % 2
@@ -131,14 +126,14 @@ export const rateChecks: readonly ContractCheck[] = checks('rates', {
     const first = rule(1, { name: 'first' })
     const second = rule(1, { name: 'second' })
     await spend(1, first, second)
-    await ratesOf(trial.adapter)?.reset(trial.name, [first])
+    await portOf(trial.adapter, 'rates')?.reset(trial.name, [first])
     assert.equal((await spend(1, first)).allowed, true)
     assert.equal((await spend(1, second)).allowed, false)
   }),
 
   'limiters and rules with hostile or similar names do not touch each other': over(
     async (trial, spend) => {
-      const rates = ratesOf(trial.adapter)
+      const rates = portOf(trial.adapter, 'rates')
       for (const limiter of hostileNames(trial.name)) {
         if (!limiter.includes(trial.name)) continue
         const reply = await rates?.consume({ limiter, rules: [rule(1)], cost: 1 })

@@ -1,5 +1,11 @@
 // Requests to a store, complete but for what a check is about.
-import type { BeginRequest, CommitRequest, GrantRequest } from '../../core/ports.ts'
+import type {
+  AppendRequest,
+  BeginRequest,
+  CommitRequest,
+  GrantRequest,
+  PutRequest,
+} from '../../core/ports.ts'
 import { freshId } from './trial.ts'
 
 /** A time to live that is never over while a check runs. */
@@ -67,4 +73,20 @@ export function outcome(
   change: Partial<CommitRequest> = {},
 ): CommitRequest {
   return { record, id, value, ttl: LONG, meta: {}, ...change }
+}
+
+/** An outcome to be kept, whoever executes. */
+export function kept(record: string, value: string, change: Partial<PutRequest> = {}): PutRequest {
+  return { record, value, ttl: LONG, meta: {}, ...change }
+}
+
+/** An entry of a history. */
+export function entry(
+  history: string,
+  token: number,
+  sequence: number,
+  change: Partial<AppendRequest> = {},
+): AppendRequest {
+  const value = `step ${sequence} of ${token}`
+  return { history, token, sequence, value, keep: 10, ttl: LONG, meta: {}, ...change }
 }

@@ -1,29 +1,13 @@
 // Signals: messages between processes, as far as the store has them.
 import assert from 'node:assert/strict'
-import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
+import type { SignalListener } from '../../core/ports.ts'
 import { type ContractCheck, checks } from './check.ts'
 import { Contender } from './contender.ts'
+import { listen } from './listen.ts'
 import { Process } from './process.ts'
 import { granted } from './replies.ts'
 import { exclusive } from './requests.ts'
-import { freshId, type Trial } from './trial.ts'
-
-/** Listens, or answers nothing when the store has no messages. */
-async function listen(
-  trial: Trial,
-  signals: Signals,
-  channel: string,
-  listener: Partial<SignalListener> = {},
-): Promise<Listening | undefined> {
-  try {
-    const all = { message: () => {}, restored: () => {}, ...listener }
-    const listening = await signals.listen(channel, all)
-    trial.onEnd(() => listening.close())
-    return listening
-  } catch {
-    return undefined
-  }
-}
+import { freshId } from './trial.ts'
 
 /** The promises of the port `signals`; a store without messages, whose `listen` rejects, keeps them all. */
 export const signalChecks: readonly ContractCheck[] = checks('signals', {

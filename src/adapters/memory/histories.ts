@@ -71,7 +71,7 @@ export class MemoryHistories implements Histories {
   }
 
   async remove(name: string): Promise<boolean> {
-    return this.#histories.delete(name)
+    return this.#histories.get(name) !== undefined && this.#histories.delete(name)
   }
 
   #get(name: string): History {

@@ -30,6 +30,8 @@ interface Kept {
   readonly value: string
   readonly at: number
   readonly freshUntil: number
+  /** Until when it stands, however long a claim makes the record last. */
+  readonly until: number
   readonly meta: Meta
 }
 
@@ -64,7 +66,8 @@ export class MemoryRecords implements Records {
     if (fingerprint !== undefined && (entry.fingerprint ?? fingerprint) !== fingerprint) {
       return { state: 'mismatch' }
     }
-    const { claim, kept } = entry
+    const { claim } = entry
+    const kept = this.#standing(entry)
     const now = this.#now()
     const outcome = kept && this.#outcome(kept)
     if (claim?.id === id) {
@@ -105,7 +108,8 @@ export class MemoryRecords implements Records {
   async drop(record: string, id: string, notice?: Notice): Promise<boolean> {
     const entry = this.#running(record, id)
     if (!entry) return false
-    if (entry.kept) this.#keep(record, { ...entry, claim: undefined })
+    const kept = this.#standing(entry)
+    if (kept) this.#keep(record, { ...entry, claim: undefined, expiry: kept.until })
     else this.#entries.delete(record)
     if (entry.claim.waited) this.#tell(notice)
     return true
@@ -139,14 +143,12 @@ export class MemoryRecords implements Records {
     const now = this.#now()
     const recovered = takeover === 'recover' ? lost : undefined
     const time = wallClock()
+    const kept = entry && this.#standing(entry)
     this.#token = Math.max(this.#token + 1, Math.floor(time * 1000))
     this.#keep(record, {
       fingerprint: request.fingerprint ?? entry?.fingerprint,
-      expiry: Math.max(
-        entry?.kept ? entry.expiry : 0,
-        now + Math.max(entry?.kept ? 0 : ttl, lease),
-      ),
-      kept: entry?.kept,
+      expiry: Math.max(kept?.until ?? now + ttl, now + lease),
+      kept,
       claim: {
         id,
         token: this.#token,
@@ -157,7 +159,7 @@ export class MemoryRecords implements Records {
         waited: false,
       },
     })
-    const stale = entry?.kept && this.#outcome(entry.kept)
+    const stale = kept && this.#outcome(kept)
     return { state: 'claimed', token: this.#token, lost, stale }
   }
 
@@ -165,8 +167,13 @@ export class MemoryRecords implements Records {
     const { record, value, ttl, freshFor, meta } = request
     const at = this.#now()
     const freshUntil = freshFor === undefined ? Number.POSITIVE_INFINITY : at + freshFor
-    const kept = { id, value, at, freshUntil, meta }
-    this.#keep(record, { fingerprint, expiry: at + ttl, claim: undefined, kept })
+    const until = at + ttl
+    const kept = { id, value, at, freshUntil, until, meta }
+    this.#keep(record, { fingerprint, expiry: until, claim: undefined, kept })
+  }
+
+  #standing({ kept }: Entry): Kept | undefined {
+    return kept && this.#now() < kept.until ? kept : undefined
   }
 
   #outcome({ value, at, meta }: Kept): Outcome {

@@ -20,6 +20,11 @@ export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster === true
 }
 
+/** The nodes that hold all data between them. */
+export function mastersOf(client: RedisClient): readonly Redis[] {
+  return isCluster(client) ? client.nodes('master') : [client]
+}
+
 /**
  * A duplicate of the user's client with a patience of its own.
  *

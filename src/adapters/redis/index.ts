@@ -11,6 +11,7 @@ import type {
   Counts,
   EventListener,
   Grants,
+  Histories,
   Rates,
   Records,
   Signals,
@@ -18,6 +19,7 @@ import type {
 import { Connection, isCluster, type RedisClient } from './connection.ts'
 import { RedisCounts } from './counts.ts'
 import { RedisGrants } from './grants.ts'
+import { RedisHistories } from './histories.ts'
 import { RedisRates } from './rates.ts'
 import { RedisRecords } from './records.ts'
 import { RedisSignals } from './signals.ts'
@@ -69,8 +71,10 @@ const OLDEST = [6, 2] as const
 export class RedisAdapter implements Adapter {
   /** Locks and permits. */
   readonly grants: Grants
-  /** Idempotent calls. */
+  /** Idempotent calls and cached values. */
   readonly records: Records
+  /** Checkpoints and terms. */
+  readonly histories: Histories
   /** Rate limits. */
   readonly rates: Rates
   /** Circuit breakers. */
@@ -106,6 +110,7 @@ export class RedisAdapter implements Adapter {
     this.#messages = new RedisSignals(redis, store, deadline)
     this.grants = new RedisGrants(store)
     this.records = new RedisRecords(store)
+    this.histories = new RedisHistories(store)
     this.rates = new RedisRates(store)
     this.counts = new RedisCounts(store)
     this.signals = this.#messages

@@ -2,9 +2,13 @@
 import { createHash } from 'node:crypto'
 import type { RedisClient } from './connection.ts'
 import { isUnknownFlags, isUnknownScript } from './failure.ts'
-import shared from './lua/grants.lua' with { type: 'text' }
+import grants from './lua/grants.lua' with { type: 'text' }
+import histories from './lua/histories.lua' with { type: 'text' }
+import records from './lua/records.lua' with { type: 'text' }
 
-const INCLUDE = '--- @include grants\n'
+/** What scripts share, in place of `--- @include` and its name. */
+const SHARED: Readonly<Record<string, string>> = { grants, histories, records }
+const INCLUDE = /^--- @include (\w+)\n/m
 
 interface Loaded {
   readonly text: string
@@ -27,7 +31,7 @@ export class Script {
    * take that from a flag, which older ones cannot read.
    */
   constructor(source: string, { frees = false }: { readonly frees?: boolean } = {}) {
-    const text = source.replace(INCLUDE, () => shared)
+    const text = source.replace(INCLUDE, (_line, name: string) => SHARED[name] ?? '')
     const texts = frees ? [`#!lua flags=allow-oom\n${text}`, text] : [text]
     this.#variants = texts.map((each) => ({
       text: each,

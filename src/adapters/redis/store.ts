@@ -1,11 +1,13 @@
 // How the adapter calls Redis: keys, one script a call, and what is tried again.
 
-import { escapeName, escapePrefix } from '../wire/keys.ts'
-import { type Connection, isCluster, type RedisClient } from './connection.ts'
+import { escapeName, escapePrefix, escapeStart } from '../wire/keys.ts'
+import { type Connection, isCluster, mastersOf, type RedisClient } from './connection.ts'
 import { isBroken, isDemoted, isPassing, typed, withUnknownOutcome } from './failure.ts'
 import type { Argument, Script } from './script.ts'
 
 const RETRY_PAUSE = 50
+/** How many keys one step of a scan looks at. */
+const SCANNED_AT_ONCE = 500
 
 /** The server behind a connection, and the names of things in it. */
 export class Store {
@@ -33,12 +35,7 @@ export class Store {
     return `${this.#prefix}inbox:${inbox}`
   }
 
-  /**
-   * Runs a script about `name`.
-   *
-   * A connection that broke is tried once more, because every script recognises its own attempt; a refusal that passes
-   * by itself is tried again within the deadline.
-   */
+  /** Runs a script about `name`. */
   async run(
     script: Script,
     name: string,
@@ -46,10 +43,46 @@ export class Store {
     args: readonly Argument[],
   ): Promise<unknown> {
     const keys = parts.map((part) => this.key(name, part))
+    return this.#send(name, (client) => script.run(client, keys, args))
+  }
+
+  /** Removes one part of all things whose names start with `prefix`, a few at a time; never blocks the server. */
+  async removeAll(prefix: string, part: string): Promise<void> {
+    const pattern = `${escapeGlob(`${this.#prefix}{${escapeStart(prefix)}`)}*}:${part}`
+    const masters = await this.#send(prefix, async (client) => mastersOf(client))
+    await Promise.all(
+      masters.map(async (node) => {
+        let cursor = '0'
+        do {
+          const [next, keys] = await this.#send(prefix, () =>
+            node.scan(cursor, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE),
+          )
+          // Each by itself: in a cluster two of them are seldom in one slot, and some may just be moving to another node.
+          await this.#send(prefix, (client) => Promise.all(keys.map((key) => client.unlink(key))))
+          cursor = next
+        } while (cursor !== '0')
+      }),
+    )
+  }
+
+  /** Sends a message, if the user may. */
+  async publish(channel: string, text: string): Promise<void> {
+    await this.#connection
+      .send((client) => client.publish(this.channel(channel), text))
+      .catch(() => {})
+  }
+
+  /**
+   * Sends a command about `name`.
+   *
+   * A connection that broke is tried once more, because every script recognises its own attempt; a refusal that passes
+   * by itself is tried again within the deadline.
+   */
+  async #send<T>(name: string, command: (client: RedisClient) => Promise<T>): Promise<T> {
     const until = performance.now() + this.#deadline
     for (let broken = 0; ; ) {
       try {
-        return await this.#connection.send((client) => script.run(client, keys, args))
+        return await this.#connection.send(command)
       } catch (error) {
         if (isDemoted(error)) this.#connection.reset()
         const again = isPassing(error) || (isBroken(error) && broken++ === 0)
@@ -68,4 +101,9 @@ function pause(): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, RETRY_PAUSE).unref()
   })
+}
+
+/** Text as a pattern that matches it and nothing else. */
+function escapeGlob(text: string): string {
+  return text.replace(/[*?[\]\\]/g, '\\$&')
 }

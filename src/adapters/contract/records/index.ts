@@ -5,7 +5,11 @@ import { recordLossChecks } from './data-loss.ts'
 import { dropChecks } from './drop.ts'
 import { fingerprintChecks } from './fingerprint.ts'
 import { recordNameChecks } from './names.ts'
+import { noticeChecks } from './notices.ts'
 import { outcomeChecks } from './outcome.ts'
+import { putChecks } from './put.ts'
+import { refreshChecks } from './refresh.ts'
+import { removeChecks } from './remove.ts'
 import { recordRenewalChecks } from './renewal.ts'
 import { retentionChecks } from './retention.ts'
 import { takeoverChecks } from './takeover.ts'
@@ -19,6 +23,10 @@ export const recordChecks: readonly ContractCheck[] = [
   ...fingerprintChecks,
   ...takeoverChecks,
   ...retentionChecks,
+  ...refreshChecks,
+  ...putChecks,
+  ...removeChecks,
+  ...noticeChecks,
   ...recordNameChecks,
   ...recordLossChecks,
 ]

@@ -3,8 +3,7 @@
 -- KEYS 1 record
 -- ARGV 1 id 2 lease ms
 -- Answers 1 when the claim is still the id's, else 0.
-local v = redis.call('HMGET', KEYS[1], 's', 'o')
-if v[1] ~= 'run' or v[2] ~= ARGV[1] then return 0 end
+if redis.call('HGET', KEYS[1], 'o') ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')
 redis.call('HSET', KEYS[1], 'l',
   string.format('%.0f', time[1] * 1000000 + time[2] + ARGV[2] * 1000))
