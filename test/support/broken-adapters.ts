@@ -5,33 +5,37 @@ import type {
   Adapter,
   GrantRequest,
   Grants,
+  Histories,
+  Outcome,
   Rates,
   Records,
   Signals,
 } from '../../src/core/ports.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
-type WithRates = Adapter & { readonly rates: Rates }
+/** An adapter with every port. */
+type FullAdapter = Adapter & { readonly rates: Rates; readonly histories: Histories }
 
 export interface BrokenAdapter {
   /** What it does. */
   readonly name: string
-  readonly make: (working: WithRates, time: VirtualTime) => WithRates
+  readonly make: (working: FullAdapter, time: VirtualTime) => FullAdapter
   /** Checks that fail, among others. */
   readonly fails: readonly string[]
 }
 
 /** The adapter with some operations of a port replaced. */
 function change(
-  adapter: WithRates,
+  adapter: FullAdapter,
   ports: {
     readonly grants?: Partial<Grants>
     readonly records?: Partial<Records>
+    readonly histories?: Partial<Histories>
     readonly rates?: Partial<Rates>
     readonly signals?: Partial<Signals>
   },
-): WithRates {
-  const { grants, rates, records, signals } = adapter
+): FullAdapter {
+  const { grants, histories, rates, records, signals } = adapter
   return {
     deadline: adapter.deadline,
     connect: () => adapter.connect(),
@@ -55,6 +59,15 @@ function change(
       clear: (prefix, notice) => records.clear(prefix, notice),
       ...ports.records,
     },
+    histories: {
+      open: (history, token, ttl) => histories.open(history, token, ttl),
+      append: (request) => histories.append(request),
+      read: (history, sequence) => histories.read(history, sequence),
+      list: (history) => histories.list(history),
+      trim: (history, keep) => histories.trim(history, keep),
+      remove: (history) => histories.remove(history),
+      ...ports.histories,
+    },
     rates: {
       consume: (request) => rates.consume(request),
       reset: (limiter, rules) => rates.reset(limiter, rules),
@@ -65,7 +78,7 @@ function change(
 }
 
 /** An adapter whose `acquire` asks for something else. */
-const asking = (ask: (request: GrantRequest) => GrantRequest) => (adapter: WithRates) =>
+const asking = (ask: (request: GrantRequest) => GrantRequest) => (adapter: FullAdapter) =>
   change(adapter, { grants: { acquire: (request) => adapter.grants.acquire(ask(request)) } })
 
 export const brokenAdapters: readonly BrokenAdapter[] = [
@@ -398,6 +411,199 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
         },
       }),
     fails: ['an outcome is replayed to the last character'],
+  },
+  {
+    name: 'forgets an outcome as soon as it is claimed anew',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          begin: async (request) => {
+            const reply = await adapter.records.begin(request)
+            if (!('stale' in reply)) return reply
+            const { stale: _, ...rest } = reply
+            return rest
+          },
+        },
+      }),
+    fails: [
+      'an outcome that is not fresh is claimed by one request and stands for all',
+      'after a drop the outcome stands, and the next request claims',
+      'a refresh that died is claimed by the next request: the outcome is known',
+    ],
+  },
+  {
+    name: 'takes every outcome for fresh',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          put: ({ freshFor: _, ...request }) => adapter.records.put(request),
+          commit: ({ freshFor: _, ...request }) => adapter.records.commit(request),
+        },
+      }),
+    fails: [
+      'an outcome that is not fresh is claimed by one request and stands for all',
+      'what was committed to be fresh for a time is produced anew after it',
+    ],
+  },
+  {
+    name: 'keeps an outcome for as long as somebody claims it',
+    make: (adapter) => {
+      const outcomes = new Map<string, Outcome>()
+      return change(adapter, {
+        records: {
+          begin: async (request) => {
+            const reply = await adapter.records.begin(request)
+            if (reply.state !== 'claimed' && reply.state !== 'running') return reply
+            if (reply.stale) outcomes.set(request.record, reply.stale)
+            return { ...reply, stale: outcomes.get(request.record) }
+          },
+        },
+      })
+    },
+    fails: [
+      'an outcome is forgotten when its time is over, however often it is claimed',
+      'an outcome is forgotten when its time is over, also while it is produced anew',
+    ],
+  },
+  {
+    name: 'keeps what was executed before it was replaced or removed',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          commit: async (request) => {
+            if (!(await adapter.records.commit(request))) await adapter.records.put(request)
+            return true
+          },
+        },
+      }),
+    fails: [
+      'a put ends the claim: what was executed before it is not kept',
+      'a remove ends the claim: what it was executing is not kept',
+      'a clear removes all records whose names start so, in every process',
+    ],
+  },
+  {
+    name: 'takes the prefix of a clear for a pattern',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          clear: (prefix, notice) => adapter.records.clear(prefix.replace(/\*$/, ''), notice),
+        },
+      }),
+    fails: ['a clear leaves every other record, also with a prefix that stores take for a pattern'],
+  },
+  {
+    name: 'clears the first few records only',
+    make: (adapter) => {
+      const names = new Set<string>()
+      return change(adapter, {
+        records: {
+          put: (request) => {
+            names.add(request.record)
+            return adapter.records.put(request)
+          },
+          clear: async (prefix, notice) => {
+            const found = [...names].filter((name) => name.startsWith(prefix))
+            for (const name of found.slice(0, 200)) await adapter.records.remove(name)
+            await adapter.records.remove('', notice)
+          },
+        },
+      })
+    },
+    fails: ['a clear removes all records whose names start so, in every process'],
+  },
+  {
+    name: 'tells of every end, whoever waits',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          commit: async ({ notice, ...request }) => {
+            const kept = await adapter.records.commit(request)
+            await adapter.records.remove('', notice)
+            return kept
+          },
+        },
+      }),
+    fails: [
+      'the end of an execution that nobody waits for is told to nobody',
+      'who waited for one execution is not told of the next',
+    ],
+  },
+  {
+    name: 'tells nobody',
+    make: (adapter) =>
+      change(adapter, {
+        records: {
+          commit: ({ notice: _, ...request }) => adapter.records.commit(request),
+          drop: (record, id) => adapter.records.drop(record, id),
+          put: ({ notice: _, ...request }) => adapter.records.put(request),
+        },
+      }),
+    fails: [
+      'whoever waits for an outcome is told when it is kept',
+      'whoever waits for an outcome is told when its claim is dropped',
+      'what is put, removed or cleared is told, whoever waits',
+    ],
+  },
+  {
+    name: 'does not fence writers of histories',
+    make: (adapter) =>
+      change(adapter, {
+        histories: {
+          append: async (request) => {
+            const reply = await adapter.histories.append(request)
+            if (reply.state === 'current') return reply
+            return adapter.histories.append({ ...request, token: reply.current.token })
+          },
+        },
+      }),
+    fails: [
+      'a smaller token comes too late, however far its sequence is',
+      'whoever opens a history reads the latest entry and fences every earlier writer',
+    ],
+  },
+  {
+    name: 'opens histories without raising their fence',
+    make: (adapter) =>
+      change(adapter, {
+        histories: {
+          open: async (history) => ({
+            state: 'current',
+            latest: await adapter.histories.read(history),
+          }),
+        },
+      }),
+    fails: [
+      'whoever opens a history reads the latest entry and fences every earlier writer',
+      'opening a history that is empty fences every earlier writer too',
+    ],
+  },
+  {
+    name: 'orders histories by text',
+    make: (adapter) =>
+      change(adapter, {
+        histories: {
+          list: async (history) =>
+            [...(await adapter.histories.list(history))].sort((a, b) =>
+              `${a.sequence}` < `${b.sequence}` ? 1 : -1,
+            ),
+        },
+      }),
+    fails: ['entries are found by sequence, and listed with the latest first'],
+  },
+  {
+    name: 'keeps every entry of a history',
+    make: (adapter) =>
+      change(adapter, {
+        histories: {
+          append: (request) => adapter.histories.append({ ...request, keep: 1_000 }),
+          trim: async () => 0,
+        },
+      }),
+    fails: [
+      'as many entries are kept as were asked for, the latest ones',
+      'trimming drops the oldest entries, and all of them when none is kept',
+    ],
   },
   {
     name: 'looks at a rate limit first and spends then',

@@ -12,7 +12,8 @@ export function portOf<P extends keyof OptionalPorts>(
   adapter: Adapter,
   port: P,
 ): OptionalPorts[P] | undefined {
-  return (adapter as Adapter & { readonly [Q in P]?: OptionalPorts[Q] })[port]
+  const ports: Partial<OptionalPorts> = adapter as Adapter & Partial<OptionalPorts>
+  return ports[port]
 }
 
 /** A check of a store that has the port. */
