@@ -122,13 +122,31 @@ test('rows that nobody needs any more are swept while calls are made, and those 
       select 'old' || i, 0, 1, 0, '{}', 0 from generate_series(1, 1200) i;
     insert into ${schema}.waiters (resource, arrival, id, weight, capacity, exclusive, inbox, meta)
       values ('old1', 1, 'dead', 1, 1, true, 'gone', '');
-    insert into ${schema}.records (key, state, owner, token, began_at, lease_until, meta, expires_at)
-      select 'old' || i, 'running', 'x', 1, 'epoch', 'epoch', '', 'epoch' from generate_series(1, 1200) i`)
+    insert into ${schema}.records (key, token, claim, began_at, lease_until, claim_meta, expires_at)
+      select 'old' || i, 1, 'x', 'epoch', 'epoch', '', 'epoch' from generate_series(1, 1200) i;
+    insert into ${schema}.rates (key, arrival) select 'old' || i, 0 from generate_series(1, 1200) i;
+    insert into ${schema}.breakers (key, generation, phase, open_until, trips, keep_until)
+      select 'old' || i, 0, 'closed', 0, 0, 0 from generate_series(1, 1200) i;
+    insert into ${schema}.breakers (key, generation, phase, open_until, trips, keep_until)
+      values ('by hand', 1, 'isolated', 0, 0, 0);
+    insert into ${schema}.histories (key, token, sequence, expires_at)
+      select 'old' || i, 1, 1, 'epoch' from generate_series(1, 1200) i;
+    insert into ${schema}.entries (history, sequence, value, written_at, meta)
+      select 'old' || i, 1, '', 'epoch', '' from generate_series(1, 1200) i;
+    insert into ${schema}.fences (resource, token, raised_at)
+      select 'old' || i, 1, 'epoch' from generate_series(1, 1200) i;
+    insert into ${schema}.fences (resource, token, raised_at)
+      values ('of last week', 1, clock_timestamp() - interval '7 days')`)
   const left = async (): Promise<unknown> => {
     const { rows } = await pool.query(`select
       (select count(*) from ${schema}.resources where key like 'old%')
       + (select count(*) from ${schema}.waiters where resource like 'old%')
-      + (select count(*) from ${schema}.records where key like 'old%') as old`)
+      + (select count(*) from ${schema}.records where key like 'old%')
+      + (select count(*) from ${schema}.rates where key like 'old%')
+      + (select count(*) from ${schema}.breakers where key like 'old%')
+      + (select count(*) from ${schema}.histories where key like 'old%')
+      + (select count(*) from ${schema}.entries where history like 'old%')
+      + (select count(*) from ${schema}.fences where resource like 'old%') as old`)
     return rows[0].old
   }
   await eventually(
@@ -138,6 +156,9 @@ test('rows that nobody needs any more are swept while calls are made, and those 
     },
     { what: 'the old rows to be swept', within: 20_000 },
   )
+  const { rows } = await pool.query(`select key from ${schema}.breakers where key = 'by hand'
+    union all select resource from ${schema}.fences where resource = 'of last week'`)
+  expect(rows).toHaveLength(2)
   expect(held.held).toBe(true)
   expect(await held.release()).toEqual({ released: true })
   expect(await idempotency.run('kept', () => 2)).toMatchObject({ value: 1, replayed: true })

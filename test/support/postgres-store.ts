@@ -21,7 +21,11 @@ export function postgresStore(
 async function deleteRows(pool: Pool, schema: string, prefix: string): Promise<void> {
   await pool.query(
     `with waiters as (delete from ${schema}.waiters where starts_with(resource, $1)),
-      resources as (delete from ${schema}.resources where starts_with(key, $1))
+      resources as (delete from ${schema}.resources where starts_with(key, $1)),
+      entries as (delete from ${schema}.entries where starts_with(history, $1)),
+      histories as (delete from ${schema}.histories where starts_with(key, $1)),
+      rates as (delete from ${schema}.rates where starts_with(key, $1)),
+      breakers as (delete from ${schema}.breakers where starts_with(key, $1))
     delete from ${schema}.records where starts_with(key, $1)`,
     [prefix],
   )

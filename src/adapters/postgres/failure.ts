@@ -50,6 +50,11 @@ export function isNameless(error: unknown): boolean {
   return /^(26000|42P05)$/.test(sqlState(error) ?? '')
 }
 
+/** Whether an earlier statement of the transaction has failed, so that nothing more can be done in it. */
+export function isInFailedTransaction(error: unknown): boolean {
+  return sqlState(error) === '25P02'
+}
+
 /** Whether the connection broke while a statement was on its way. */
 export function isBroken(error: unknown): boolean {
   if (isTyped(error)) return false

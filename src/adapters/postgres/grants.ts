@@ -1,5 +1,4 @@
 // Grants in PostgreSQL: one function for each operation.
-import { StoreCorruptError } from '../../core/errors.ts'
 import type {
   BeatReply,
   GrantReply,
@@ -11,7 +10,7 @@ import type {
 } from '../../core/ports.ts'
 import { packMeta, unpackMeta } from '../wire/meta.ts'
 import { channelOf } from './inbox.ts'
-import { type Row, type Statement, statement } from './statement.ts'
+import { parse, relaxed, type Statement, statement } from './statement.ts'
 import type { Store } from './store.ts'
 
 /** Whether a commit waits until it is on disk. */
@@ -28,17 +27,14 @@ export class PostgresGrants implements Grants {
 
   constructor(store: Store, schema: string, durability: Durability) {
     this.#store = store
-    const change = (call: string, relax = durability === 'relaxed'): Statement => {
-      // For this statement only: the setting ends with its transaction.
-      const relaxed = relax ? `, set_config('synchronous_commit', 'off', true)` : ''
-      return statement(`select ${schema}.${call}${relaxed}`)
-    }
-    this.#acquire = change('grant_acquire($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)')
-    this.#renew = change('grant_renew($1, $2, $3)')
+    const change = (call: string): Statement =>
+      durability === 'relaxed' ? relaxed(call) : statement(`select ${call}`)
+    this.#acquire = change(`${schema}.grant_acquire($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
+    this.#renew = change(`${schema}.grant_renew($1, $2, $3)`)
     // A crash may undo these without harm: a grant that comes back ends by its ttl, and a hand-off is on disk with its
     // claim, which nobody relies on earlier.
-    this.#release = change('grant_release($1, $2)', true)
-    this.#beat = change('grant_beat($1, $2, $3, $4)', true)
+    this.#release = relaxed(`${schema}.grant_release($1, $2)`)
+    this.#beat = relaxed(`${schema}.grant_beat($1, $2, $3, $4)`)
     this.#inspect = statement(`select ${schema}.grant_inspect($1)`)
   }
 
@@ -106,15 +102,4 @@ export class PostgresGrants implements Grants {
 
 function view(id: string, weight: number, exclusive: boolean, meta: string): GrantView {
   return { id, weight, exclusive, meta: unpackMeta(meta) }
-}
-
-function parse<T>(key: string, [json]: Row): T {
-  try {
-    return JSON.parse(json ?? '') as T
-  } catch (cause) {
-    throw new StoreCorruptError(`PostgreSQL answered something unknown about '${key}'`, {
-      key,
-      cause,
-    })
-  }
 }

@@ -6,15 +6,29 @@
 import type { Pool } from 'pg'
 import { InvalidArgumentError } from '../../core/errors.ts'
 import { expectBoolean, expectDuration, expectOneOf, expectOptions } from '../../core/expect.ts'
-import type { Adapter, EventListener, Grants, Records, Signals } from '../../core/ports.ts'
+import type {
+  Adapter,
+  Counts,
+  EventListener,
+  Grants,
+  Histories,
+  Rates,
+  Records,
+  Signals,
+  Transactions,
+} from '../../core/ports.ts'
 import { Clients } from './clients.ts'
+import { PostgresCounts } from './counts.ts'
 import { type Durability, PostgresGrants } from './grants.ts'
+import { PostgresHistories } from './histories.ts'
 import { expectSchema, quoted } from './migrations.ts'
+import { PostgresRates } from './rates.ts'
 import { PostgresRecords } from './records.ts'
 import { Schema } from './schema.ts'
 import { PostgresSignals } from './signals.ts'
 import { Store } from './store.ts'
 import { Sweeper } from './sweeper.ts'
+import { PostgresTransactions } from './transactions.ts'
 
 export type { Durability } from './grants.ts'
 export { type Migration, migrations } from './migrations.ts'
@@ -85,8 +99,16 @@ const LONGEST_PREFIX = 200
 export class PostgresAdapter implements Adapter {
   /** Locks and permits. */
   readonly grants: Grants
-  /** Idempotent calls. */
+  /** Idempotent calls and cached values. */
   readonly records: Records
+  /** Checkpoints and terms. */
+  readonly histories: Histories
+  /** Rate limits. */
+  readonly rates: Rates
+  /** Circuit breakers. */
+  readonly counts: Counts
+  /** What is done as part of a transaction of the user's. */
+  readonly transactions: Transactions
   /** Messages between waiters. */
   readonly signals: Signals
   /** The longest that one call may take, in milliseconds. */
@@ -130,7 +152,12 @@ export class PostgresAdapter implements Adapter {
     })
     this.#messages = new PostgresSignals({ pool, clients, listen, deadline, onEvent })
     this.grants = new PostgresGrants(this.#store, quoted(schema), durability)
-    this.records = new PostgresRecords(this.#store, quoted(schema))
+    const records = new PostgresRecords(this.#store, quoted(schema))
+    this.records = records
+    this.histories = new PostgresHistories(this.#store, quoted(schema))
+    this.rates = new PostgresRates(this.#store, quoted(schema))
+    this.counts = new PostgresCounts(this.#store, quoted(schema))
+    this.transactions = new PostgresTransactions(this.#store, records, quoted(schema), deadline)
     this.signals = this.#messages
   }
 

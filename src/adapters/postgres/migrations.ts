@@ -2,6 +2,10 @@
 import { InvalidArgumentError } from '../../core/errors.ts'
 import grants from './sql/0001_grants.sql' with { type: 'text' }
 import records from './sql/0002_records.sql' with { type: 'text' }
+import rates from './sql/0003_rates.sql' with { type: 'text' }
+import counts from './sql/0004_counts.sql' with { type: 'text' }
+import histories from './sql/0005_histories.sql' with { type: 'text' }
+import fences from './sql/0006_fences.sql' with { type: 'text' }
 
 /** One step from an empty database to the current schema. */
 export interface Migration {
@@ -15,6 +19,10 @@ export interface Migration {
 const STEPS: readonly Migration[] = [
   { version: 1, name: 'grants', sql: grants },
   { version: 2, name: 'records', sql: records },
+  { version: 3, name: 'rates', sql: rates },
+  { version: 4, name: 'counts', sql: counts },
+  { version: 5, name: 'histories', sql: histories },
+  { version: 6, name: 'fences', sql: fences },
 ]
 
 /** The version that this code needs. */

@@ -1,10 +1,14 @@
 // One statement to PostgreSQL: with a deadline of its own, its answer as plain text.
 import { createHash } from 'node:crypto'
 import type { ClientBase, CustomTypesConfig } from 'pg'
+import { StoreCorruptError } from '../../core/errors.ts'
 import { left } from './within.ts'
 
 /** What may be passed to a statement. */
-export type Argument = string | number | boolean | null | readonly string[]
+export type Argument = string | number | boolean | null | readonly string[] | readonly number[]
+
+/** One column of an answer; undefined when there is no row. */
+export type Column = string | null | undefined
 
 /** The columns of the only row of an answer. */
 export type Row = readonly (string | null)[]
@@ -23,9 +27,15 @@ export function statement(text: string): Statement {
   return { text, name: `holdfast_${createHash('sha256').update(text).digest('hex').slice(0, 32)}` }
 }
 
+/** A call that does not wait until what it changes is on disk: a crash of the server may undo it. */
+export function relaxed(call: string): Statement {
+  // For this statement only: the setting ends with its transaction.
+  return statement(`select ${call}, set_config('synchronous_commit', 'off', true)`)
+}
+
 /** Sends a statement and answers its only row; without a name it works behind every pooler. */
 export async function ask(
-  client: ClientBase,
+  client: Pick<ClientBase, 'query'>,
   { text, name }: { readonly text: string; readonly name?: string | undefined },
   values: readonly Argument[],
   until: number,
@@ -40,4 +50,16 @@ export async function ask(
 /** Sends statements without an answer, one after the other. */
 export async function run(client: ClientBase, text: string, until: number): Promise<void> {
   await client.query({ text, query_timeout: left(until) } as { text: string })
+}
+
+/** The JSON in the only column of an answer. */
+export function parse<T>(key: string, [json]: Row): T {
+  try {
+    return JSON.parse(json ?? '') as T
+  } catch (cause) {
+    throw new StoreCorruptError(`PostgreSQL answered something unknown about '${key}'`, {
+      key,
+      cause,
+    })
+  }
 }

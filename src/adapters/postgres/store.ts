@@ -1,6 +1,6 @@
 // How the adapter calls PostgreSQL: keys, one function a call, and what is tried again.
 import { ClosedError, type StoreOutcome } from '../../core/errors.ts'
-import { escapeName, escapePrefix } from '../wire/keys.ts'
+import { escapeName, escapePrefix, escapeStart } from '../wire/keys.ts'
 import type { Clients } from './clients.ts'
 import {
   isBroken,
@@ -55,6 +55,13 @@ export class Store {
   /** The key of a named thing. */
   key(name: string): string {
     return `${this.#prefix}{${escapeName(name)}}`
+  }
+
+  /** Two keys between which are those of all names that start with a prefix. */
+  range(prefix: string): readonly [string, string] {
+    const start = `${this.#prefix}{${escapeStart(prefix)}`
+    // Greater than all that can follow in a key.
+    return [start, `${start}\x7f`]
   }
 
   /** Refuses every call from now on. */

@@ -3,7 +3,15 @@ import { quietly } from '../../telemetry/index.ts'
 import type { Clients } from './clients.ts'
 import { ask } from './statement.ts'
 
-/** Two rows are looked at for each call, so that it keeps up with any rate of new names. */
+const SWEEPS = [
+  'grant_sweep',
+  'record_sweep',
+  'rate_sweep',
+  'breaker_sweep',
+  'history_sweep',
+  'fence_sweep',
+]
+/** Two rows of each table are looked at for each call, so that it keeps up with any rate of new names. */
 const CALLS = 250
 const ROWS = 500
 const EVERY = 60_000
@@ -15,12 +23,13 @@ export class Sweeper {
   readonly #deadline: number
   #calls = 0
   #sweptAt = performance.now()
-  #after: readonly string[] = ['', '']
+  #after: readonly string[] = SWEEPS.map(() => '')
   #sweeping = false
 
   constructor(clients: Clients, schema: string, deadline: number) {
     this.#clients = clients
-    this.#text = `select ${schema}.grant_sweep($1, $3), ${schema}.record_sweep($2, $3)`
+    const calls = SWEEPS.map((name, at) => `${schema}.${name}($${at + 2}, $1)`)
+    this.#text = `select ${calls.join(', ')}`
     this.#deadline = deadline
   }
 
@@ -44,8 +53,8 @@ export class Sweeper {
   async sweep(): Promise<void> {
     const until = performance.now() + this.#deadline
     const row = await this.#clients.use(until, false, (client) =>
-      ask(client, { text: this.#text }, [...this.#after, ROWS], until),
+      ask(client, { text: this.#text }, [ROWS, ...this.#after], until),
     )
-    this.#after = [row[0] ?? '', row[1] ?? '']
+    this.#after = SWEEPS.map((_name, at) => row[at] ?? '')
   }
 }

@@ -1,53 +1,63 @@
--- Records: a row for each idempotent call, and one function for each operation.
+-- Records: a row for each outcome that is produced once or once in a while, and one function for each operation.
 --
--- A row whose expires_at is over counts as absent. It is swept an hour later, so that tokens grow also when the server's
--- clock steps back a little.
+-- A row has a claim, an outcome, an outcome that a claim is about to replace, or neither: then, and when its expires_at
+-- is over, it counts as absent. It is swept an hour later, so that tokens grow also when the server's clock steps back a
+-- little.
 
 create table holdfast.records (
   key text collate "C" primary key,
-  state text collate "C" not null check (state in ('running', 'done', 'dropped')),
-  owner text collate "C" not null,
-  token bigint not null,
-  began_at timestamptz not null,
-  lease_until timestamptz not null,
   fingerprint text,
-  meta text not null,
+  -- Of the latest claim.
+  token bigint not null,
+  -- The attempt that executes.
+  claim text collate "C",
+  began_at timestamptz,
+  lease_until timestamptz,
+  claim_meta text,
+  -- Whether somebody waits for the end of the claim.
+  waited boolean not null default false,
   -- The execution that this one took over.
   lost_at timestamptz,
   lost_fingerprint text,
   lost_meta text,
+  -- The outcome, and the attempt that committed it.
   value text,
-  done_at timestamptz,
+  kept_by text collate "C",
+  kept_at timestamptz,
+  fresh_until timestamptz,
+  kept_meta text,
   expires_at timestamptz not null
 ) with (fillfactor = 70);
 
 -- Reads the outcome of an execution or claims the execution, in one step.
 --
 -- Answers claimed with number = token and, after a takeover, what is known of the lost execution; running with number =
--- ms left and meta; lapsed with what is known; mismatch; or done with value, number = age in ms, and meta.
--- Safe to send again: the owner's id gets the same claim again.
+-- ms left and meta; lapsed with what is known; mismatch; or done. With done, and with claimed and running while an
+-- outcome stands, comes value, its age in ms, and kept_meta.
+-- Safe to send again: the claim's id gets the same claim again.
 create function holdfast.record_begin(
   p_key text, p_id text, p_lease bigint, p_ttl bigint, p_fingerprint text, p_meta text,
-  p_takeover text,
+  p_takeover text, p_waits boolean,
   out state text, out number text, out began text, out fingerprint text, out meta text,
-  out value text
+  out value text, out age text, out kept_meta text
 ) language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   lease constant interval := p_lease * interval '1 millisecond';
-  kept constant interval := greatest(p_lease, p_ttl) * interval '1 millisecond';
+  ttl constant interval := greatest(p_lease, p_ttl) * interval '1 millisecond';
   moment timestamptz;
   live boolean;
+  kept boolean;
+  lost boolean := false;
   locked boolean := false;
-  lost boolean;
   r holdfast.records;
 begin
   loop
     moment := clock_timestamp();
     insert into holdfast.records
-      (key, state, owner, token, began_at, lease_until, fingerprint, meta, expires_at)
-    values (p_key, 'running', p_id, (extract(epoch from moment) * 1000000)::bigint, moment,
-      moment + lease, p_fingerprint, p_meta, moment + kept)
+      (key, fingerprint, token, claim, began_at, lease_until, claim_meta, expires_at)
+    values (p_key, p_fingerprint, (extract(epoch from moment) * 1000000)::bigint, p_id, moment,
+      moment + lease, p_meta, moment + ttl)
     on conflict (key) do nothing
     returning token into record_begin.number;
     if found then
@@ -63,24 +73,23 @@ begin
     end if;
     continue when not found;
     moment := clock_timestamp();
-    live := r.expires_at > moment and r.state <> 'dropped';
+    live := r.expires_at > moment and (r.claim is not null or r.value is not null);
+    kept := live and r.value is not null;
     if live then
       -- Checked first, so that another payload learns nothing of the record.
       if r.fingerprint <> p_fingerprint then
         record_begin.state := 'mismatch';
         return;
       end if;
-      if r.state = 'done' then
-        if r.value is null or r.done_at is null then
+      if kept then
+        if r.kept_at is null or r.fresh_until is null then
           raise exception 'an outcome is not of the form that this library writes' using errcode = 'HF001';
         end if;
-        record_begin.state := 'done';
-        record_begin.number := greatest(0, floor(extract(epoch from moment - r.done_at) * 1000))::bigint;
-        record_begin.meta := r.meta;
         record_begin.value := r.value;
-        return;
+        record_begin.age := greatest(0, floor(extract(epoch from moment - r.kept_at) * 1000))::bigint;
+        record_begin.kept_meta := r.kept_meta;
       end if;
-      if r.owner = p_id then
+      if r.claim = p_id then
         record_begin.state := 'claimed';
         record_begin.number := r.token;
         if r.lost_at is not null then
@@ -90,18 +99,31 @@ begin
         end if;
         return;
       end if;
-      if r.lease_until > moment then
-        record_begin.state := 'running';
-        record_begin.number := ceil(extract(epoch from r.lease_until - moment) * 1000)::bigint;
-        record_begin.meta := r.meta;
+      if kept and r.fresh_until > moment then
+        record_begin.state := 'done';
         return;
       end if;
-      record_begin.began := floor(extract(epoch from r.began_at) * 1000)::bigint;
-      record_begin.fingerprint := r.fingerprint;
-      record_begin.meta := r.meta;
-      if p_takeover = 'never' then
-        record_begin.state := 'lapsed';
+      if r.lease_until > moment and r.claim is not null then
+        if p_waits and not r.waited then
+          update holdfast.records set waited = true where key = p_key and claim = r.claim;
+          -- It has ended meanwhile, and told nobody.
+          continue when not found;
+        end if;
+        record_begin.state := 'running';
+        record_begin.number := ceil(extract(epoch from r.lease_until - moment) * 1000)::bigint;
+        record_begin.meta := r.claim_meta;
         return;
+      end if;
+      -- An outcome that stands is known, whatever became of the execution that was to replace it.
+      lost := not kept;
+      if lost then
+        record_begin.began := floor(extract(epoch from r.began_at) * 1000)::bigint;
+        record_begin.fingerprint := r.fingerprint;
+        record_begin.meta := r.claim_meta;
+        if p_takeover = 'never' then
+          record_begin.state := 'lapsed';
+          return;
+        end if;
       end if;
     end if;
     exit when locked;
@@ -109,19 +131,18 @@ begin
   end loop;
 
   update holdfast.records set
-    state = 'running',
-    owner = p_id,
-    token = greatest(r.token + 1, (extract(epoch from moment) * 1000000)::bigint),
-    began_at = case when live and p_takeover = 'recover' then r.began_at else moment end,
-    lease_until = moment + lease,
     fingerprint = coalesce(p_fingerprint, case when live then r.fingerprint end),
-    meta = case when live and p_takeover = 'recover' then r.meta else p_meta end,
-    lost_at = case when live then r.began_at end,
-    lost_fingerprint = case when live then r.fingerprint end,
-    lost_meta = case when live then r.meta end,
-    value = null,
-    done_at = null,
-    expires_at = moment + kept
+    token = greatest(r.token + 1, (extract(epoch from moment) * 1000000)::bigint),
+    claim = p_id,
+    began_at = case when lost and p_takeover = 'recover' then r.began_at else moment end,
+    lease_until = moment + lease,
+    claim_meta = case when lost and p_takeover = 'recover' then r.claim_meta else p_meta end,
+    waited = false,
+    lost_at = case when lost then r.began_at end,
+    lost_fingerprint = case when lost then r.fingerprint end,
+    lost_meta = case when lost then r.claim_meta end,
+    value = case when kept then value end,
+    expires_at = case when kept then greatest(expires_at, moment + lease) else moment + ttl end
   where key = p_key
   returning token into record_begin.number;
   record_begin.state := 'claimed';
@@ -137,39 +158,134 @@ begin
   update holdfast.records set
     lease_until = clock_timestamp() + lease,
     expires_at = greatest(expires_at, clock_timestamp() + lease)
-  where key = p_key and owner = p_id and state = 'running' and expires_at > clock_timestamp();
+  where key = p_key and claim = p_id and expires_at > clock_timestamp();
   return case when found then '1' else '0' end;
 end
 $$;
 
--- Keeps the outcome of an execution, if its claim is still the id's; the same commit again is acknowledged.
+-- Keeps the outcome of an execution, if its claim is still the id's; the same commit again is acknowledged. Tells those
+-- who wait. Without p_fresh_for the outcome is fresh for ever.
 create function holdfast.record_commit(
-  p_key text, p_id text, p_value text, p_ttl bigint, p_meta text
+  p_key text, p_id text, p_value text, p_ttl bigint, p_fresh_for bigint, p_meta text,
+  p_channel text, p_notice text
 ) returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  waits boolean;
 begin
   update holdfast.records set
-    state = 'done',
+    claim = null,
+    lost_at = null,
+    lost_fingerprint = null,
+    lost_meta = null,
     value = p_value,
-    meta = p_meta,
-    done_at = clock_timestamp(),
+    kept_by = p_id,
+    kept_at = clock_timestamp(),
+    fresh_until = coalesce(clock_timestamp() + p_fresh_for * interval '1 millisecond', 'infinity'),
+    kept_meta = p_meta,
     expires_at = clock_timestamp() + p_ttl * interval '1 millisecond'
-  where key = p_key and owner = p_id and state = 'running' and expires_at > clock_timestamp();
+  where key = p_key and claim = p_id and expires_at > clock_timestamp()
+  returning waited into waits;
   if found then
+    if waits and p_channel is not null then
+      perform pg_notify(p_channel, p_notice);
+    end if;
     return '1';
   end if;
   perform from holdfast.records
-    where key = p_key and owner = p_id and state = 'done' and expires_at > clock_timestamp();
+    where key = p_key and claim is null and kept_by = p_id and value is not null
+      and expires_at > clock_timestamp();
   return case when found then '1' else '0' end;
 end
 $$;
 
--- Forgets a claim, so that the next caller executes. Answers whether the claim was the id's.
-create function holdfast.record_drop(p_key text, p_id text)
+-- Forgets a claim, so that the next caller executes, and leaves an outcome that stands. Tells those who wait. Answers
+-- whether the claim was the id's.
+create function holdfast.record_drop(p_key text, p_id text, p_channel text, p_notice text)
 returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  waits boolean;
 begin
-  update holdfast.records set state = 'dropped', expires_at = clock_timestamp()
-  where key = p_key and owner = p_id and state = 'running' and expires_at > clock_timestamp();
-  return case when found then '1' else '0' end;
+  update holdfast.records set
+    claim = null,
+    expires_at = case when value is null then clock_timestamp() else expires_at end
+  where key = p_key and claim = p_id and expires_at > clock_timestamp()
+  returning waited into waits;
+  if not found then
+    return '0';
+  end if;
+  if waits and p_channel is not null then
+    perform pg_notify(p_channel, p_notice);
+  end if;
+  return '1';
+end
+$$;
+
+-- Keeps an outcome and ends every claim.
+create function holdfast.record_put(
+  p_key text, p_value text, p_ttl bigint, p_fresh_for bigint, p_meta text,
+  p_channel text, p_notice text
+) returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  ttl constant interval := p_ttl * interval '1 millisecond';
+  fresh_for constant interval := p_fresh_for * interval '1 millisecond';
+begin
+  insert into holdfast.records as r
+    (key, token, value, kept_at, fresh_until, kept_meta, expires_at)
+  values (p_key, 0, p_value, clock_timestamp(),
+    coalesce(clock_timestamp() + fresh_for, 'infinity'), p_meta, clock_timestamp() + ttl)
+  on conflict (key) do update set
+    fingerprint = null,
+    claim = null,
+    value = excluded.value,
+    kept_by = null,
+    kept_at = clock_timestamp(),
+    fresh_until = coalesce(clock_timestamp() + fresh_for, 'infinity'),
+    kept_meta = excluded.kept_meta,
+    expires_at = clock_timestamp() + ttl;
+  if p_channel is not null then
+    perform pg_notify(p_channel, p_notice);
+  end if;
+  return '1';
+end
+$$;
+
+-- Forgets the outcome and ends every claim. Answers whether there was either.
+create function holdfast.record_remove(p_key text, p_channel text, p_notice text)
+returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  was boolean;
+begin
+  update holdfast.records set claim = null, value = null, expires_at = clock_timestamp()
+  where key = p_key and (claim is not null or value is not null) and expires_at > clock_timestamp();
+  was := found;
+  if p_channel is not null then
+    perform pg_notify(p_channel, p_notice);
+  end if;
+  return case when was then '1' else '0' end;
+end
+$$;
+
+-- Removes the next records between two keys. Answers the last key, or null when all are removed and that was told.
+create function holdfast.record_clear(
+  p_after text, p_before text, p_limit integer, p_channel text, p_notice text
+) returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  last text;
+begin
+  select max(key) into last from (
+    select key from holdfast.records where key > p_after and key < p_before order by key limit p_limit
+  ) r;
+  if last is not null then
+    update holdfast.records set claim = null, value = null, expires_at = clock_timestamp()
+    where key in (
+      select key from holdfast.records
+      where key > p_after and key <= last and (claim is not null or value is not null)
+      -- In one order, so that two who clear cannot wait for each other.
+      order by key for update);
+  elsif p_channel is not null then
+    perform pg_notify(p_channel, p_notice);
+  end if;
+  return last;
 end
 $$;
 

@@ -1,0 +1,122 @@
+// What is done as part of a transaction of the user's: on their client, in their schema's company, unnamed.
+import type { ClientBase } from 'pg'
+import { InvalidArgumentError, StoreUnavailableError } from '../../core/errors.ts'
+import type { CommitRequest, TransactionClient, Transactions } from '../../core/ports.ts'
+import { isBroken, isInFailedTransaction, typed } from './failure.ts'
+import type { PostgresRecords } from './records.ts'
+import { type Argument, ask, type Row } from './statement.ts'
+import type { Store } from './store.ts'
+import { left } from './within.ts'
+
+/** Whether the client is outside of any transaction: one of its own begins with each statement then. */
+const OUTSIDE = 'select (transaction_timestamp() = statement_timestamp())::text'
+
+/** Transactions of the user's own. */
+export class PostgresTransactions implements Transactions {
+  readonly #store: Store
+  readonly #records: PostgresRecords
+  readonly #fence: string
+  readonly #deadline: number
+
+  constructor(store: Store, records: PostgresRecords, schema: string, deadline: number) {
+    this.#store = store
+    this.#records = records
+    this.#fence = `select ${schema}.fence_raise($1, $2)`
+    this.#deadline = deadline
+  }
+
+  async begin(client: TransactionClient): Promise<void> {
+    expectClient(client)
+    // Before the transaction, so that what this migrates is seen in it.
+    await this.#store.connect()
+    try {
+      const [outside] = await ask(client as ClientBase, { text: OUTSIDE }, [], this.#until())
+      if (outside !== 'true') throw nested()
+      await this.#send(client, 'begin')
+    } catch (error) {
+      throw isInFailedTransaction(error) ? nested() : undone(error, 'transaction')
+    }
+  }
+
+  async commit(client: TransactionClient): Promise<void> {
+    const ended = await this.#send(client, 'commit').catch((error: unknown) => {
+      throw typed(error, 'transaction', 'none')
+    })
+    if (ended === 'COMMIT') return
+    throw new StoreUnavailableError(
+      'PostgreSQL rolled the transaction back: a statement in it had failed',
+      { outcome: 'none' },
+    )
+  }
+
+  async rollback(client: TransactionClient): Promise<void> {
+    // A connection that does not even take this has ended, and its transaction with it.
+    await this.#send(client, 'rollback').catch(() => {})
+  }
+
+  async fence(client: TransactionClient, resource: string, token: number): Promise<boolean> {
+    expectClient(client)
+    await this.#store.connect()
+    const args = [this.#store.key(resource), token]
+    const [raised] = await this.#ask(client, this.#fence, args, resource)
+    if (typeof raised === 'string') return raised === '1'
+    throw new InvalidArgumentError(
+      'Expected `client` to be in a transaction: a fence excludes nobody beyond the one that raises it',
+    )
+  }
+
+  async record(client: TransactionClient, request: CommitRequest): Promise<boolean> {
+    const [{ text }, record, args] = this.#records.commitCall(request)
+    const [done] = await this.#ask(client, text, args, record)
+    return done === '1'
+  }
+
+  async #ask(
+    client: TransactionClient,
+    text: string,
+    args: readonly Argument[],
+    key: string,
+  ): Promise<Row> {
+    try {
+      return await ask(client as ClientBase, { text }, args, this.#until())
+    } catch (error) {
+      throw undone(error, key)
+    }
+  }
+
+  /** Answers what the server says that it did. */
+  async #send(client: TransactionClient, text: string): Promise<string> {
+    const limited = { text, query_timeout: left(this.#until()) }
+    const { command } = await (client as ClientBase).query(limited)
+    return command
+  }
+
+  #until(): number {
+    return performance.now() + this.#deadline
+  }
+}
+
+/** The typed error of a statement in a transaction, which is not committed after it. */
+function undone(error: unknown, key: string): Error {
+  if (error instanceof InvalidArgumentError) return error
+  if (!isBroken(error)) return typed(error, key, 'none')
+  return new StoreUnavailableError(`The connection of the transaction broke about '${key}'`, {
+    key,
+    outcome: 'none',
+    cause: error,
+  })
+}
+
+function expectClient(client: TransactionClient): void {
+  const { query, idleCount } = (client ?? {}) as { query?: unknown; idleCount?: unknown }
+  if (typeof query === 'function' && idleCount === undefined) return
+  throw new InvalidArgumentError(
+    'Expected `client` to be a client of pg, such as `await pool.connect()`: a pool sends every statement over another connection',
+  )
+}
+
+function nested(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'Expected `client` to be outside of any transaction: one is begun and committed here',
+  )
+}
