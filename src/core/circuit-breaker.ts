@@ -1,5 +1,5 @@
 // Circuit breakers: a dependency that fails is left alone for a while, by all processes together.
-import { count, observe, setLevel, type Watch } from '../telemetry/index.ts'
+import { count, dropLevel, observe, setLevel, type Watch } from '../telemetry/index.ts'
 import { abortError, onAbort } from './abort.ts'
 import { attemptId } from './attempt-id.ts'
 import { BreakerMirror, type BreakerProvider, type Probe, type Standing } from './breaker-mirror.ts'
@@ -297,6 +297,7 @@ export class CircuitBreaker {
 
   /** Makes the transition that the counted outcomes call for. */
   async #judge({ phase, totals, trips }: Standing): Promise<void> {
+    this.#tellRatio(totals)
     const { halfOpenRequests, resetTimeout, maxResetTimeout } = this.#settings
     if (phase === 'closed' && this.#tripsOn(totals)) await this.#trip(totals, 1, resetTimeout)
     if (phase !== 'half_open') return
@@ -359,6 +360,14 @@ export class CircuitBreaker {
     for (const state of STATES) {
       setLevel('circuit_breaker.status', { name: this.#name, state }, state === current ? 1 : 0)
     }
+  }
+
+  #tellRatio({ success, failure }: Outcomes): void {
+    const calls = success + failure
+    const labels = { name: this.#name }
+    if (calls === 0 || calls < this.#settings.minimumCalls) {
+      dropLevel('circuit_breaker.failure.ratio', labels)
+    } else setLevel('circuit_breaker.failure.ratio', labels, failure / calls)
   }
 
   #open(left: number): CircuitOpenError {

@@ -24,7 +24,7 @@ export interface OperationRow<F> {
 
 /** How a metric is made. */
 export interface MetricRow {
-  readonly kind: 'histogram' | 'counter' | 'level'
+  readonly kind: 'histogram' | 'counter' | 'level' | 'gauge'
   readonly unit: string
   readonly brief: string
   /** Explicit bucket boundaries of a histogram. */
@@ -221,6 +221,7 @@ export interface Labels {
   'rate_limiter.requests': { name: string; policy: string; outcome: string }
   'rate_limiter.wait.duration': { name: string; outcome: string }
   'circuit_breaker.status': { name: string; state: string }
+  'circuit_breaker.failure.ratio': { name: string }
   'circuit_breaker.transitions': { name: string; state: string; previous: string; reason: string }
   'idempotency.execution.active': { name: string }
   'idempotency.replay.age': { name: string }
@@ -275,6 +276,11 @@ export const metricRows: { readonly [M in MetricName]: MetricRow } = {
     '1',
     'Whether a circuit breaker is in a state: 1 for its current one',
   ),
+  'circuit_breaker.failure.ratio': {
+    kind: 'gauge',
+    unit: '1',
+    brief: 'Share of calls in the window that failed, once it holds enough of them',
+  },
   'circuit_breaker.transitions': {
     kind: 'counter',
     unit: '{transition}',
@@ -323,6 +329,7 @@ export const labelRows: { readonly [G in Gauge]: { readonly [L in keyof Labels[G
   }),
   'rate_limiter.wait.duration': nameAnd('rate_limiter', { outcome: own('outcome') }),
   'circuit_breaker.status': nameAnd('circuit_breaker', { state: own('circuit_breaker.state') }),
+  'circuit_breaker.failure.ratio': nameAnd('circuit_breaker'),
   'circuit_breaker.transitions': nameAnd('circuit_breaker', {
     state: own('circuit_breaker.state'),
     previous: own('circuit_breaker.previous_state'),

@@ -21,7 +21,7 @@ export {
   type Operation,
   type OperationRow,
 } from './catalogue.ts'
-export { level, setLevel } from './levels.ts'
+export { dropLevel, level, setLevel } from './levels.ts'
 export { type Observe, observe, type Watch } from './observe.ts'
 export { quietly } from './quietly.ts'
 export { count, sample } from './record.ts'

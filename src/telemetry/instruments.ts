@@ -52,7 +52,11 @@ function forMeter(meter: Meter): Instruments {
       counters.set(name, meter.createCounter(full, options))
     } else {
       // Observed, not counted: a count of events would start wrong for an SDK registered late.
-      meter.createObservableUpDownCounter(full, options).addCallback((result) => {
+      const observable =
+        row.kind === 'gauge'
+          ? meter.createObservableGauge(full, options)
+          : meter.createObservableUpDownCounter(full, options)
+      observable.addCallback((result) => {
         for (const { value, attributes } of readings(name)) {
           result.observe(value, attributes as Attributes)
         }

@@ -19,6 +19,11 @@ export function setLevel<G extends Gauge>(gauge: G, labels: Labels[G], value: nu
   reading(gauge, labels).value = value
 }
 
+/** Stops telling a level, because there is none now. */
+export function dropLevel<G extends Gauge>(gauge: G, labels: Labels[G]): void {
+  levels.get(gauge)?.delete(idOf(labels))
+}
+
 /** The current readings of a gauge. */
 export function readings(gauge: string): Iterable<Reading> {
   return levels.get(gauge)?.values() ?? []
@@ -27,10 +32,14 @@ export function readings(gauge: string): Iterable<Reading> {
 function reading<G extends Gauge>(gauge: G, labels: Labels[G]): Reading {
   const series = levels.get(gauge) ?? new Map<string, Reading>()
   levels.set(gauge, series)
-  const id = Object.values(labels).join('\u0000')
+  const id = idOf(labels)
   const found = series.get(id) ?? { value: 0, attributes: attributesOf(gauge, labels) }
   series.set(id, found)
   return found
+}
+
+function idOf(labels: object): string {
+  return Object.values(labels).join('\u0000')
 }
 
 /** The metric attributes of a set of labels. */
