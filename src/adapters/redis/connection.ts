@@ -1,28 +1,13 @@
 // One connection of the adapter's own: opened on demand, never queueing, dropped when it falls silent.
-import type { Cluster, ClusterOptions, Redis } from 'ioredis'
 import { ClosedError, StoreUnavailableError } from '../../core/errors.ts'
-
-/** The user's client: a single node, Sentinel, or a Cluster. */
-export type RedisClient = Redis | Cluster
+import { type DuplicateOptions, duplicate, followEnd, type RedisClient } from './client.ts'
 
 /** What a connection needs to know. */
-export interface ConnectionOptions {
-  /** Shown by `CLIENT LIST`. */
-  readonly name: string
-  /** The longest that opening, or an answer, may take, in milliseconds. */
-  readonly deadline: number
+export interface ConnectionOptions extends DuplicateOptions {
   /** Told when an open connection has ended. */
   readonly onEnd?: (() => void) | undefined
-}
-
-/** Whether a client is a Cluster. */
-export function isCluster(client: RedisClient): client is Cluster {
-  return client.isCluster === true
-}
-
-/** The nodes that hold all data between them. */
-export function mastersOf(client: RedisClient): readonly Redis[] {
-  return isCluster(client) ? client.nodes('master') : [client]
+  /** What is duplicated, chosen anew each time; default: the user's client. */
+  readonly from?: (() => Promise<RedisClient>) | undefined
 }
 
 /**
@@ -40,7 +25,7 @@ export class Connection {
   #pending = 0
   #heardAt = 0
   #watch: NodeJS.Timeout | undefined
-  readonly #userEnded = (): void => this.#drop(this.#client)
+  #unfollow: (() => void) | undefined
 
   constructor(user: RedisClient, options: ConnectionOptions) {
     this.#user = user
@@ -88,27 +73,22 @@ export class Connection {
   }
 
   async #connect(): Promise<RedisClient> {
-    if (this.#closed) throw new ClosedError('The adapter was disconnected')
-    if (this.#user.status === 'end') {
-      throw new StoreUnavailableError('The Redis client that the adapter was given is closed', {
-        outcome: 'none',
-      })
-    }
     this.#drop(this.#client)
-    const client = duplicate(this.#user, this.#options)
+    this.#expectOpen()
+    const from = await this.#options.from?.()
+    this.#expectOpen()
+    const client = duplicate(from ?? this.#user, this.#options)
     this.#client = client
     // Without a listener ioredis writes to the console; what failed is told to whoever called.
     let lastError: unknown
     client.on('error', (error) => {
       lastError = error
     })
-    client.on('connect', () => unref(client))
     client.once('end', () => this.#ended(client))
-    this.#user.once('end', this.#userEnded)
+    this.#unfollow = followEnd(this.#user, () => this.#drop(client))
     try {
       await within(this.#options.deadline, client.connect())
       if (this.#client !== client) throw new Error('The connection was closed while it was opened')
-      unref(client)
       return client
     } catch (error) {
       this.#drop(client)
@@ -117,6 +97,14 @@ export class Connection {
         cause: lastError ?? error,
       })
     }
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw new ClosedError('The adapter was disconnected')
+    if (this.#user.status !== 'end') return
+    throw new StoreUnavailableError('The Redis client that the adapter was given is closed', {
+      outcome: 'none',
+    })
   }
 
   #watchFor(client: RedisClient, wait: number): NodeJS.Timeout {
@@ -130,9 +118,9 @@ export class Connection {
   }
 
   #ended(client: RedisClient): void {
-    this.#user.removeListener('end', this.#userEnded)
     if (this.#client !== client) return
     this.#client = undefined
+    this.#unfollow?.()
     this.#options.onEnd?.()
   }
 
@@ -141,46 +129,6 @@ export class Connection {
     client.disconnect()
     this.#ended(client)
   }
-}
-
-function duplicate(user: RedisClient, { name, deadline }: ConnectionOptions): RedisClient {
-  const own = {
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResubscribe: false,
-    autoResendUnfulfilledCommands: false,
-    connectTimeout: deadline,
-    // A connection that is dropped is silent: there is no good-bye to wait for.
-    disconnectTimeout: 1,
-    connectionName: name,
-    // Prefixes are applied by the adapter, to keys and channels alike.
-    keyPrefix: '',
-    retryStrategy: () => null,
-  }
-  if (!isCluster(user)) return user.duplicate(own)
-  const options: Partial<ClusterOptions> = {
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    keyPrefix: '',
-    clusterRetryStrategy: () => null,
-  }
-  const redisOptions = {
-    ...user.options.redisOptions,
-    connectTimeout: deadline,
-    connectionName: name,
-  }
-  return user.duplicate([], { ...options, redisOptions } as Parameters<Cluster['duplicate']>[1])
-}
-
-/** An idle connection must not keep the process alive; whoever waits for an answer does that by a timer. */
-function unref(client: RedisClient): void {
-  if (isCluster(client)) {
-    for (const node of client.nodes()) unref(node)
-    return
-  }
-  const { stream } = client as unknown as { stream?: { unref?: () => void } }
-  stream?.unref?.()
 }
 
 function within<T>(ms: number, promise: Promise<T>): Promise<T> {

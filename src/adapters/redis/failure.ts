@@ -11,46 +11,47 @@ const PASSING = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|NO
 
 /** Whether the server refused for now, without effect. */
 export function isPassing(error: unknown): boolean {
-  return isReply(error) && PASSING.test(error.message)
+  return PASSING.test(replyOf(error) ?? '')
 }
 
 /** Whether this connection's server is not the one that writes any more. */
 export function isDemoted(error: unknown): boolean {
-  return isReply(error) && error.message.startsWith('READONLY')
+  return replyOf(error)?.startsWith('READONLY') === true
 }
 
 /** Whether the connection broke while a command was on its way. */
 export function isBroken(error: unknown): boolean {
-  return !isTyped(error) && !isReply(error)
+  return !isTyped(error) && replyOf(error) === undefined
 }
 
 /** Whether the server does not have the script that was called by its hash. */
 export function isUnknownScript(error: unknown): boolean {
-  return isReply(error) && error.message.startsWith('NOSCRIPT')
+  return replyOf(error)?.startsWith('NOSCRIPT') === true
 }
 
 /** Whether the server is too old to read a script's flags. */
 export function isUnknownFlags(error: unknown): boolean {
-  return isReply(error) && error.message.includes('Error compiling script')
+  return replyOf(error)?.includes('Error compiling script') === true
 }
 
 /** The typed error of a failed call. */
 export function typed(error: unknown, key: string): HoldfastError {
   if (isTyped(error)) return error
-  if (!isReply(error)) {
+  const reply = replyOf(error)
+  if (reply === undefined) {
     return new StoreUnavailableError(`The connection to Redis broke about '${key}'`, {
       key,
       outcome: 'unknown',
       cause: error,
     })
   }
-  if (error.message.startsWith('WRONGTYPE') || error.message.includes('HOLDFAST_CORRUPT')) {
+  if (reply.startsWith('WRONGTYPE') || reply.includes('HOLDFAST_CORRUPT')) {
     return new StoreCorruptError(
       `Redis holds something at '${key}' that this library did not write; it was left as it is`,
       { key, cause: error },
     )
   }
-  return new StoreUnavailableError(`Redis refused about '${key}': ${error.message}`, {
+  return new StoreUnavailableError(`Redis refused about '${key}': ${reply}`, {
     key,
     outcome: 'none',
     cause: error,
@@ -68,6 +69,9 @@ function isTyped(error: unknown): error is StoreUnavailableError | ClosedError {
   return error instanceof StoreUnavailableError || error instanceof ClosedError
 }
 
-function isReply(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError'
+/** What the server has said, also when a Cluster client gave up doing as it says. */
+function replyOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  if (error.name === 'ReplyError') return error.message
+  return /^Too many Cluster redirections\. Last error: ReplyError: (.*)/.exec(error.message)?.[1]
 }

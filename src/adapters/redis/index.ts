@@ -16,8 +16,10 @@ import type {
   Records,
   Signals,
 } from '../../core/ports.ts'
-import { Connection, isCluster, type RedisClient } from './connection.ts'
+import { nodesOf, type RedisClient } from './client.ts'
+import { Connection } from './connection.ts'
 import { RedisCounts } from './counts.ts'
+import { typed } from './failure.ts'
 import { RedisGrants } from './grants.ts'
 import { RedisHistories } from './histories.ts'
 import { RedisRates } from './rates.ts'
@@ -25,7 +27,7 @@ import { RedisRecords } from './records.ts'
 import { RedisSignals } from './signals.ts'
 import { Store } from './store.ts'
 
-export type { RedisClient } from './connection.ts'
+export type { RedisClient } from './client.ts'
 
 /** Options of a {@link RedisAdapter}. */
 export interface RedisAdapterOptions {
@@ -87,7 +89,6 @@ export class RedisAdapter implements Adapter {
   readonly onEvent: EventListener | undefined
   readonly #commands: Connection
   readonly #messages: RedisSignals
-  readonly #clustered: boolean
 
   /**
    * Makes the adapter without connecting.
@@ -104,10 +105,9 @@ export class RedisAdapter implements Adapter {
     }
     this.deadline = expectDuration('deadline', deadline)
     this.onEvent = onEvent
-    this.#clustered = isCluster(redis)
     this.#commands = new Connection(redis, { name: 'holdfast', deadline })
     const store = new Store(redis, this.#commands, keyPrefix, deadline)
-    this.#messages = new RedisSignals(redis, store, deadline)
+    this.#messages = new RedisSignals(redis, this.#commands, store, deadline)
     this.grants = new RedisGrants(store)
     this.records = new RedisRecords(store)
     this.histories = new RedisHistories(store)
@@ -122,19 +122,24 @@ export class RedisAdapter implements Adapter {
    * @throws StoreUnavailableError when the server cannot be reached or is older than 6.2
    */
   async connect(): Promise<void> {
-    if (this.#clustered) {
-      await this.#commands.open()
-      return
-    }
-    const info = await this.#commands.send((client) => client.info())
+    const nodes = nodesOf(await this.#commands.open(), 'master')
+    const asked = await Promise.allSettled(
+      nodes.map((node) => this.#commands.send(() => node.info())),
+    )
+    const answers = asked.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+    // Of a cluster some nodes may be away, whose time will come.
+    const [failure] = asked
+    if (answers.length === 0 && failure?.status === 'rejected') throw typed(failure.reason, 'info')
+    for (const info of answers) this.#check(info)
+  }
+
+  #check(info: string): void {
     const version = field(info, 'redis_version') ?? ''
     const [major = 0, minor = 0] = version.split('.').map(Number)
     if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
       throw new StoreUnavailableError(
         `Expected Redis ${OLDEST.join('.')} or later, got ${version}`,
-        {
-          outcome: 'none',
-        },
+        { outcome: 'none' },
       )
     }
     const policy = field(info, 'maxmemory_policy')

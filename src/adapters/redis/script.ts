@@ -1,6 +1,6 @@
 // A Lua script: sent once as text, then called by its hash.
 import { createHash } from 'node:crypto'
-import type { RedisClient } from './connection.ts'
+import type { RedisClient } from './client.ts'
 import { isUnknownFlags, isUnknownScript } from './failure.ts'
 import grants from './lua/grants.lua' with { type: 'text' }
 import histories from './lua/histories.lua' with { type: 'text' }

@@ -1,6 +1,7 @@
 // Messages between processes by pub/sub, on one connection that comes back by itself.
 import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
-import { Connection, type RedisClient } from './connection.ts'
+import { isCluster, nodesOf, type RedisClient } from './client.ts'
+import { Connection } from './connection.ts'
 import { typed } from './failure.ts'
 import type { Store } from './store.ts'
 
@@ -12,15 +13,18 @@ export class RedisSignals implements Signals {
   readonly #store: Store
   readonly #connection: Connection
   readonly #listeners = new Map<string, Set<SignalListener>>()
+  // Many processes do not all begin with the same node.
+  #turn = Math.floor(Math.random() * 1_000)
   #hearing: RedisClient | undefined
   #restoring: NodeJS.Timeout | undefined
 
-  constructor(user: RedisClient, store: Store, deadline: number) {
+  constructor(user: RedisClient, commands: Connection, store: Store, deadline: number) {
     this.#store = store
     this.#connection = new Connection(user, {
       name: 'holdfast-signals',
       deadline,
       onEnd: () => this.#lost(),
+      from: isCluster(user) ? () => this.#node(commands) : undefined,
     })
   }
 
@@ -63,6 +67,17 @@ export class RedisSignals implements Signals {
     } catch (error) {
       throw typed(error, channels.join())
     }
+  }
+
+  /**
+   * A node of a cluster, which each pass every message on, and another one each time.
+   *
+   * One connection that ends says so; a Cluster client would move to another node by itself, and lose messages unheard.
+   */
+  async #node(commands: Connection): Promise<RedisClient> {
+    const cluster = await commands.open()
+    const nodes = nodesOf(cluster, 'all')
+    return nodes[this.#turn++ % nodes.length] ?? cluster
   }
 
   /** Asks for a sign of life; silence drops the connection, which then comes back. */

@@ -1,7 +1,8 @@
 // How the adapter calls Redis: keys, one script a call, and what is tried again.
 
 import { escapeName, escapePrefix, escapeStart } from '../wire/keys.ts'
-import { type Connection, isCluster, mastersOf, type RedisClient } from './connection.ts'
+import { isCluster, nodesOf, type RedisClient } from './client.ts'
+import type { Connection } from './connection.ts'
 import { isBroken, isDemoted, isPassing, typed, withUnknownOutcome } from './failure.ts'
 import type { Argument, Script } from './script.ts'
 
@@ -49,20 +50,21 @@ export class Store {
   /** Removes one part of all things whose names start with `prefix`, a few at a time; never blocks the server. */
   async removeAll(prefix: string, part: string): Promise<void> {
     const pattern = `${escapeGlob(`${this.#prefix}{${escapeStart(prefix)}`)}*}:${part}`
-    const masters = await this.#send(prefix, async (client) => mastersOf(client))
-    await Promise.all(
-      masters.map(async (node) => {
-        let cursor = '0'
-        do {
-          const [next, keys] = await this.#send(prefix, () =>
-            node.scan(cursor, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE),
-          )
-          // Each by itself: in a cluster two of them are seldom in one slot, and some may just be moving to another node.
-          await this.#send(prefix, (client) => Promise.all(keys.map((key) => client.unlink(key))))
-          cursor = next
-        } while (cursor !== '0')
-      }),
-    )
+    const masters = await this.#send(prefix, async (client) => nodesOf(client, 'master'))
+    for (const master of masters) {
+      let cursor = '0'
+      do {
+        const [next, keys] = await this.#send(prefix, (client) =>
+          (isCluster(client) ? master : client).scan(
+            cursor,
+            ...(['MATCH', pattern, 'COUNT', SCANNED_AT_ONCE] as const),
+          ),
+        )
+        // Each by itself: in a cluster few are in one slot, and some may be moving to another node.
+        await this.#send(prefix, (client) => Promise.all(keys.map((key) => client.unlink(key))))
+        cursor = next
+      } while (cursor !== '0')
+    }
   }
 
   /** Sends a message, if the user may. */

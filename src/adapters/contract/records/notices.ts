@@ -101,8 +101,11 @@ export const noticeChecks: readonly ContractCheck[] = checks('records', {
   'what is put, removed or cleared is told, whoever waits': heard(
     async ({ records, name }, ear) => {
       await records.put(kept(name, 'put', { notice: ear.notice('put') }))
-      await records.remove(name, ear.notice('removed'))
-      await records.remove(name, ear.notice('removed again'))
+      await ear.until('put')
+      for (const text of ['removed', 'removed again']) {
+        await records.remove(name, ear.notice(text))
+        await ear.until(text)
+      }
       await records.clear(`${name}:`, ear.notice('cleared'))
       assert.deepEqual(await ear.until('cleared'), ['put', 'removed', 'removed again', 'cleared'])
     },
