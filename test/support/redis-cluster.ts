@@ -31,6 +31,8 @@ export interface RedisCluster extends AsyncDisposable {
   slotOf(key: string): Promise<number>
   /** The node that serves a slot now. */
   masterOf(slot: number): Promise<ClusterNode>
+  /** Moves a slot to another node, keys and all, as an operator's resharding does. */
+  moveSlot(slot: number, to: ClusterNode): Promise<void>
   /** Resolves once every node sees all slots served and all nodes well. */
   settled(): Promise<void>
 }
@@ -68,18 +70,22 @@ export async function startRedisCluster({
       await client.cluster('REPLICATE', (nodes[at % MASTERS] as ClusterNode).id)
     }
     await settled()
+    const masterOf = (slot: number): Promise<ClusterNode> =>
+      eventually(
+        async () => {
+          for (const node of nodes) {
+            if (await serves(node, slot).catch(() => false)) return node
+          }
+          return undefined
+        },
+        { what: `slot ${slot} to be served`, within: PATIENCE },
+      )
     return {
       startupNodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
       nodes,
       slotOf: (key) => first.client.cluster('KEYSLOT', key),
-      masterOf: (slot) =>
-        eventually(
-          async () => {
-            for (const node of nodes) if (await serves(node, slot)) return node
-            return undefined
-          },
-          { what: `slot ${slot} to be served` },
-        ),
+      masterOf,
+      moveSlot: async (slot, to) => moveSlot(slot, await masterOf(slot), to),
       settled,
       [Symbol.asyncDispose]: dispose,
     }
@@ -98,7 +104,7 @@ async function startNode(): Promise<ClusterNode> {
       ...['--cluster-require-full-coverage', 'no', '--cluster-replica-validity-factor', '0'],
     ],
   })
-  const client = new Redis(server.url, { retryStrategy: () => 50 })
+  const client = new Redis(server.url, { retryStrategy: () => 50, maxRetriesPerRequest: 0 })
   client.on('error', () => {})
   const id = await client.cluster('MYID')
   // Not spread: the process id is another one after a restart.
@@ -107,6 +113,17 @@ async function startNode(): Promise<ClusterNode> {
     client,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   })
+}
+
+async function moveSlot(slot: number, from: ClusterNode, to: ClusterNode): Promise<void> {
+  await to.client.cluster('SETSLOT', slot, 'IMPORTING', from.id)
+  await from.client.cluster('SETSLOT', slot, 'MIGRATING', to.id)
+  for (;;) {
+    const keys = await from.client.cluster('GETKEYSINSLOT', slot, 100)
+    if (keys.length === 0) break
+    await from.client.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys)
+  }
+  for (const { client } of [to, from]) await client.cluster('SETSLOT', slot, 'NODE', to.id)
 }
 
 async function isWell({ client }: ClusterNode, count: number): Promise<boolean> {
@@ -123,7 +140,6 @@ async function isWell({ client }: ClusterNode, count: number): Promise<boolean> 
 }
 
 async function serves({ client, id }: ClusterNode, slot: number): Promise<boolean> {
-  if (client.status !== 'ready') return false
   const ranges = await client.cluster('SLOTS')
   return ranges.some(([from, to, master]) => master?.[2] === id && from <= slot && slot <= to)
 }
