@@ -15,7 +15,7 @@ import inspectText from './lua/inspect.lua' with { type: 'text' }
 import releaseText from './lua/release.lua' with { type: 'text' }
 import renewText from './lua/renew.lua' with { type: 'text' }
 import { Script } from './script.ts'
-import type { Store } from './store.ts'
+import type { ReplicaWait, Store } from './store.ts'
 
 const acquire = new Script(acquireText)
 const renew = new Script(renewText, { frees: true })
@@ -69,6 +69,13 @@ export class RedisGrants implements Grants {
   async renew(resource: string, id: string, ttl: number): Promise<number | undefined> {
     const token = await this.#store.run(renew, resource, ['r'], [id, ttl, keep(ttl)])
     return token === null ? undefined : Number(token)
+  }
+
+  /** Renews, and answers how many replicas have the grant then; none when it is not held. */
+  async replicate(resource: string, id: string, ttl: number, wait: ReplicaWait): Promise<number> {
+    const args = [id, ttl, keep(ttl)]
+    const [token, replicas] = await this.#store.replicate(renew, resource, ['r'], args, wait)
+    return token === null ? 0 : replicas
   }
 
   async release(resource: string, id: string): Promise<boolean> {

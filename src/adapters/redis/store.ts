@@ -10,20 +10,36 @@ const RETRY_PAUSE = 50
 /** How many keys one step of a scan looks at. */
 const SCANNED_AT_ONCE = 500
 
+/** How long to wait for how many replicas. */
+export interface ReplicaWait {
+  readonly replicas: number
+  /** In milliseconds. */
+  readonly patience: number
+}
+
 /** The server behind a connection, and the names of things in it. */
 export class Store {
+  readonly #user: RedisClient
   readonly #connection: Connection
+  readonly #keyPrefix: string
   readonly #prefix: string
   readonly #deadline: number
   /** What every script on a resource is told first: the channels' prefix, and whether a cluster answers. */
   readonly surroundings: readonly Argument[]
 
   constructor(user: RedisClient, connection: Connection, keyPrefix: string, deadline: number) {
+    this.#user = user
     this.#connection = connection
+    this.#keyPrefix = keyPrefix
     const { keyPrefix: usersPrefix = '' } = user.options as { keyPrefix?: string }
     this.#prefix = escapePrefix(usersPrefix + keyPrefix)
     this.#deadline = deadline
     this.surroundings = [this.channel(''), isCluster(user) ? 1 : 0]
+  }
+
+  /** The same things over another connection. */
+  over(connection: Connection): Store {
+    return new Store(this.#user, connection, this.#keyPrefix, this.#deadline)
   }
 
   /** The key of one part of a named thing. */
@@ -45,6 +61,22 @@ export class Store {
   ): Promise<unknown> {
     const keys = parts.map((part) => this.key(name, part))
     return this.#send(name, (client) => script.run(client, keys, args))
+  }
+
+  /** Runs a script that writes, and waits for replicas; answers its reply and how many have what it wrote. */
+  async replicate(
+    script: Script,
+    name: string,
+    parts: readonly string[],
+    args: readonly Argument[],
+    { replicas, patience }: ReplicaWait,
+  ): Promise<readonly [reply: unknown, replicas: number]> {
+    const keys = parts.map((part) => this.key(name, part))
+    return this.#send(name, async (client) => {
+      const reply = await script.run(client, keys, args)
+      // On the same connection: it asks for what this one has written. 0 would wait for ever.
+      return [reply, await client.wait(replicas, Math.max(1, Math.floor(patience)))]
+    })
   }
 
   /** Removes one part of all things whose names start with `prefix`, a few at a time; never blocks the server. */
