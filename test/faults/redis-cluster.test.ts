@@ -5,10 +5,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { hostileNames } from '../../src/adapters/contract/hostile-names.ts'
 import { entry, exclusive, kept, once, outcome } from '../../src/adapters/contract/requests.ts'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
-import { isStoreUnavailableError, Lock, type LockGuard } from '../../src/index.ts'
+import { isStoreUnavailableError, Lock } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { eventually } from '../support/eventually.ts'
 import { type ClusterNode, type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts'
+import { acquireWhenServed } from '../support/when-served.ts'
 
 const DEADLINE = 1_000
 /** What a loaded machine may add to a deadline. */
@@ -272,14 +273,3 @@ test('a replica that takes over knows the holders and waiters of its master', as
     await servers[Symbol.asyncDispose]()
   }
 }, 90_000)
-
-/** Waits for a lock as a caller does that asks again when the store was away. */
-async function acquireWhenServed(lock: Lock): Promise<LockGuard> {
-  for (;;) {
-    try {
-      return await lock.acquire({ timeout: 20_000 })
-    } catch (error) {
-      if (!isStoreUnavailableError(error)) throw error
-    }
-  }
-}

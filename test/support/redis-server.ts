@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +16,8 @@ export interface RedisServerOptions {
   readonly port?: number
   /** Keep the data over `restart()`, also after `kill()` (append-only file, synced at each write). */
   readonly persist?: boolean
+  /** Run it as a Sentinel with these lines of configuration, which it rewrites as it goes. */
+  readonly sentinel?: readonly string[]
   /** The program to run, by name or path. @defaultValue 'redis-server' */
   readonly binary?: string
 }
@@ -42,6 +44,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const dir = await mkdtemp(join(tmpdir(), 'holdfast-redis-'))
   try {
     let port = options.port ?? (await freePort())
+    if (options.sentinel) await writeFile(configIn(dir), options.sentinel.join('\n'))
     let child = await launch(port, dir, options).catch(async (error: unknown) => {
       // Somebody else can take a free port between our look and Redis' bind: look once more.
       if (options.port !== undefined || isMissing(error)) throw error
@@ -74,17 +77,20 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   }
 }
 
+const configIn = (dir: string): string => join(dir, 'sentinel.conf')
+
 class RedisMissingError extends Error {}
 const isMissing = (error: unknown): boolean => error instanceof RedisMissingError
 
 async function launch(
   port: number,
   dir: string,
-  { args = [], persist = false, binary = 'redis-server' }: RedisServerOptions,
+  { args = [], persist = false, binary = 'redis-server', sentinel }: RedisServerOptions,
 ): Promise<ChildProcess> {
   const child = spawn(
     binary,
     [
+      ...(sentinel ? [configIn(dir), '--sentinel'] : []),
       ...['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', ''],
       ...['--appendonly', persist ? 'yes' : 'no', '--appendfsync', 'always'],
       ...args,
@@ -118,7 +124,8 @@ async function launch(
   for (const deadline = performance.now() + 10_000; ; ) {
     if (failure) throw failure
     // The log tells that it is ours that listens: a server that was there before would answer too.
-    if (log.includes('Ready to accept connections') && (await redisAnswers(port))) return child
+    const ready = sentinel ? '+monitor' : 'Ready to accept connections'
+    if (log.includes(ready) && (await redisAnswers(port))) return child
     if (performance.now() > deadline) {
       child.kill('SIGKILL')
       throw new Error(`Redis on port ${port} did not answer PING within 10 s:\n${log}`)

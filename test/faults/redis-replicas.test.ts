@@ -1,0 +1,82 @@
+// Grants that replicas must have: given out while enough of them do, and taken back otherwise.
+
+import { Cluster, Redis } from 'ioredis'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { isInvalidArgumentError, isStoreUnavailableError, Lock } from '../../src/index.ts'
+import { eventually } from '../support/eventually.ts'
+import { startReplicated } from '../support/redis-sentinels.ts'
+import type { RedisServer } from '../support/redis-server.ts'
+
+const started: RedisServer[] = []
+let replica: RedisServer
+let redis: Redis
+let provider: RedisAdapter
+beforeAll(async () => {
+  const servers = await startReplicated(started)
+  replica = servers.replica
+  redis = new Redis(servers.master.url)
+  provider = new RedisAdapter(redis, { deadline: 1_000, minReplicas: 1 })
+})
+afterAll(async () => {
+  await provider.disconnect()
+  redis.disconnect()
+  for (const server of started.reverse()) await server[Symbol.asyncDispose]()
+})
+
+const lockOf = (key: string): Lock => new Lock(undefined, { provider, key })
+
+test('a grant is on the replica before it is given out, at once or after a wait', async () => {
+  const direct = new Redis(replica.url)
+  const holderIds = async (key: string): Promise<string[]> =>
+    (await direct.hkeys(`holdfast:{lock:${key}}:r`)).filter((field) => field.startsWith('h:'))
+  const lock = lockOf('confirmed')
+  const first = await lock.acquire()
+  expect(await holderIds('confirmed')).toHaveLength(1)
+  const [before] = await holderIds('confirmed')
+  const waiting = lock.acquire({ timeout: 10_000 })
+  await eventually(async () => (await lock.inspect()).waiters.length === 1)
+  await first.release()
+  const second = await waiting
+  expect(await holderIds('confirmed')).toHaveLength(1)
+  expect(await holderIds('confirmed')).not.toEqual([before])
+  await second.release()
+  direct.disconnect()
+})
+
+test('without its replica nothing is granted, nothing stays held, and what was held before is kept', async () => {
+  const held = await lockOf('held').acquire()
+  const waiting = lockOf('held')
+    .acquire({ timeout: 10_000 })
+    .catch((error: unknown) => error)
+  await eventually(async () => (await lockOf('held').inspect()).waiters.length === 1)
+  await replica.kill()
+  const error = await lockOf('unconfirmed')
+    .acquire()
+    .catch((reason: unknown) => reason)
+  expect(isStoreUnavailableError(error) && error.outcome, String(error)).toBe('none')
+  expect((await lockOf('unconfirmed').inspect()).holders).toEqual([])
+  await held.extend(30_000)
+  expect(await held.release()).toEqual({ released: true })
+  expect(isStoreUnavailableError(await waiting)).toBe(true)
+  await eventually(async () => (await lockOf('held').inspect()).holders.length === 0)
+  await replica.restart()
+  const again = await eventually(() => lockOf('held').acquire({ timeout: 1_000 }), {
+    within: 20_000,
+  })
+  await again.release()
+})
+
+test('a Cluster, which cannot wait for replicas of one node, is refused', () => {
+  const cluster = new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })
+  const make = () => new RedisAdapter(cluster, { minReplicas: 1 })
+  expect(make).toThrow('Expected no `minReplicas` with a Cluster')
+  try {
+    make()
+  } catch (error) {
+    expect(isInvalidArgumentError(error)).toBe(true)
+  }
+  for (const minReplicas of [-1, 1.5, Number.NaN, '1' as never]) {
+    expect(() => new RedisAdapter(redis, { minReplicas })).toThrow('`minReplicas`')
+  }
+})
