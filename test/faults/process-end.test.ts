@@ -1,10 +1,17 @@
 // What keeps a process alive: somebody who waits for a lock, and nothing else of ours.
 
 import { Redis } from 'ioredis'
-import { expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import { Lock } from '../../src/index.ts'
 import { startChild } from '../support/child.ts'
+import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts'
+
+let cluster: RedisCluster
+beforeAll(async () => {
+  cluster = await startRedisCluster()
+}, 60_000)
+afterAll(() => cluster[Symbol.asyncDispose]())
 
 test('a program that awaits a lock at its top level waits; with its client closed it ends by itself', async () => {
   const url = inject('redisUrl')
@@ -30,4 +37,23 @@ test('a program that awaits a lock at its top level waits; with its client close
   expect(program.stderr).toBe('')
   await provider.disconnect()
   await redis.quit()
+})
+
+describe.each([
+  ['Redis', () => ({ url: inject('redisUrl') })],
+  ['a cluster', () => ({ nodes: cluster.startupNodes })],
+])('a program that has used every primitive over %s', (_where, server) => {
+  test.each([
+    ['closing its client', false],
+    ['its last line, when its own client never connected', true],
+  ])('ends within a second of %s', async (_end, lazy) => {
+    await using program = startChild(new URL('./every-primitive-child.ts', import.meta.url), {
+      argument: { ...server(), keyPrefix: `every-primitive-${process.pid}-${lazy}:`, lazy },
+    })
+    await program.next('closed')
+    const closed = performance.now()
+    expect(await program.exit).toEqual({ code: 0, signal: null })
+    expect(performance.now() - closed).toBeLessThan(1_000)
+    expect(program.stderr).toBe('')
+  })
 })

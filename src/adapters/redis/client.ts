@@ -100,7 +100,7 @@ function nodeOptions({ name, deadline }: DuplicateOptions) {
   }
 }
 
-/** An idle connection must not keep the process alive; whoever waits for an answer does that by a timer. */
+/** An idle connection must not keep the process alive; a call that waits for an answer does that by a timer. */
 function unrefd(node: Redis): Redis {
   return node.on('connect', () => {
     const { stream } = node as unknown as { stream?: { unref?: () => void } }

@@ -51,13 +51,17 @@ export class Connection {
   async send<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
     const opened = this.open()
     const client = opened instanceof Promise ? await opened : opened
-    if (this.#pending++ === 0) this.#heardAt = performance.now()
+    if (this.#pending++ === 0) {
+      this.#heardAt = performance.now()
+      // The connection keeps no process alive; an answer that somebody waits for does.
+      this.#watch?.ref()
+    }
     this.#watch ??= this.#watchFor(client, this.#options.deadline)
     try {
       return await command(client)
     } finally {
-      this.#pending--
       this.#heardAt = performance.now()
+      if (--this.#pending === 0) this.#watch?.unref()
     }
   }
 
@@ -114,7 +118,7 @@ export class Connection {
       const silent = performance.now() - this.#heardAt
       if (silent >= this.#options.deadline) this.#drop(client)
       else this.#watch = this.#watchFor(this.#client ?? client, this.#options.deadline - silent)
-    }, wait).unref()
+    }, wait)
   }
 
   #ended(client: RedisClient): void {

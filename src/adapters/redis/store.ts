@@ -133,7 +133,7 @@ export class Store {
 
 function pause(): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, RETRY_PAUSE).unref()
+    setTimeout(resolve, RETRY_PAUSE)
   })
 }
 
