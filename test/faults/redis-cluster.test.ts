@@ -184,6 +184,11 @@ describe('of three nodes', () => {
     })()
     for (let round = 0; round < 3; round++) await expectUnavailable(failing)
     await stillThere
+    const newcomer = new Cluster([...servers.startupNodes])
+    const fresh = new RedisAdapter(newcomer, { deadline: DEADLINE })
+    const guard = await new Lock(undefined, { provider: fresh, key: fine[0] as string }).acquire()
+    expect(await guard.release()).toEqual({ released: true })
+    newcomer.disconnect()
     silent.resume()
     await eventually(async () => (await attempt(failing)).error === undefined, {
       what: 'its data to be served again',

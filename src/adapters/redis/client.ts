@@ -30,9 +30,12 @@ export function duplicate(client: RedisClient, options: DuplicateOptions): Redis
   }
   const clusterOptions: Partial<ClusterOptions> = {
     lazyConnect: true,
+    // A node is connected to when it is first asked: what is asked meanwhile waits for that, and no longer.
+    enableOfflineQueue: true,
     keyPrefix: '',
     scaleReads: 'master',
     enableAutoPipelining: false,
+    shardedSubscribers: false,
     clusterRetryStrategy: () => null,
     clusterNodeRetryStrategy: null,
     // Its health is told by each node's answers; the check would ask one node, which may be the one that is silent.

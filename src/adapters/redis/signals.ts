@@ -70,13 +70,15 @@ export class RedisSignals implements Signals {
   }
 
   /**
-   * A node of a cluster, which each pass every message on, and another one each time.
+   * A node of a cluster, of which each passes every message on: one that is known to work, and another each time.
    *
    * One connection that ends says so; a Cluster client would move to another node by itself, and lose messages unheard.
    */
   async #node(commands: Connection): Promise<RedisClient> {
     const cluster = await commands.open()
-    const nodes = nodesOf(cluster, 'all')
+    const all = nodesOf(cluster, 'all')
+    const ready = all.filter(({ status }) => status === 'ready')
+    const nodes = ready.length > 0 ? ready : all
     return nodes[this.#turn++ % nodes.length] ?? cluster
   }
 
