@@ -5,29 +5,26 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import { isInvalidArgumentError, isStoreUnavailableError, Lock } from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
-import { startReplicated } from '../support/redis-sentinels.ts'
-import type { RedisServer } from '../support/redis-server.ts'
+import { type ReplicatedRedis, startReplicatedRedis } from '../support/redis-replicated.ts'
 
-const started: RedisServer[] = []
-let replica: RedisServer
+let servers: ReplicatedRedis
 let redis: Redis
 let provider: RedisAdapter
 beforeAll(async () => {
-  const servers = await startReplicated(started)
-  replica = servers.replica
+  servers = await startReplicatedRedis()
   redis = new Redis(servers.master.url)
   provider = new RedisAdapter(redis, { deadline: 1_000, minReplicas: 1 })
 })
 afterAll(async () => {
   await provider.disconnect()
   redis.disconnect()
-  for (const server of started.reverse()) await server[Symbol.asyncDispose]()
+  await servers[Symbol.asyncDispose]()
 })
 
 const lockOf = (key: string): Lock => new Lock(undefined, { provider, key })
 
 test('a grant is on the replica before it is given out, at once or after a wait', async () => {
-  const direct = new Redis(replica.url)
+  const direct = new Redis(servers.replica.url)
   const holderIds = async (key: string): Promise<string[]> =>
     (await direct.hkeys(`holdfast:{lock:${key}}:r`)).filter((field) => field.startsWith('h:'))
   const lock = lockOf('confirmed')
@@ -50,7 +47,7 @@ test('without its replica nothing is granted, nothing stays held, and what was h
     .acquire({ timeout: 10_000 })
     .catch((error: unknown) => error)
   await eventually(async () => (await lockOf('held').inspect()).waiters.length === 1)
-  await replica.kill()
+  await servers.replica.kill()
   const error = await lockOf('unconfirmed')
     .acquire()
     .catch((reason: unknown) => reason)
@@ -60,7 +57,7 @@ test('without its replica nothing is granted, nothing stays held, and what was h
   expect(await held.release()).toEqual({ released: true })
   expect(isStoreUnavailableError(await waiting)).toBe(true)
   await eventually(async () => (await lockOf('held').inspect()).holders.length === 0)
-  await replica.restart()
+  await servers.replica.restart()
   const again = await eventually(() => lockOf('held').acquire({ timeout: 1_000 }), {
     within: 20_000,
   })

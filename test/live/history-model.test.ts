@@ -1,27 +1,12 @@
 // Histories in Redis, in PostgreSQL and in memory are one state machine: whatever is asked of them, they answer the same.
 
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
-import { Pool } from 'pg'
-import { afterAll, expect, inject, test } from 'vitest'
-import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
-import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { expect, test } from 'vitest'
 import type { Histories, HistoryEntry } from '../../src/core/ports.ts'
 import { MemoryAdapter } from '../../src/index.ts'
+import { serverStores } from '../support/server-stores.ts'
 
-const redis = new Redis(inject('redisUrl'))
-const pool = new Pool({ connectionString: inject('databaseUrl') })
-const schema = `history_model_${process.pid}`
-const stores = {
-  Redis: new RedisAdapter(redis, { keyPrefix: `history-model-${process.pid}:` }),
-  PostgreSQL: new PostgresAdapter(pool, { schema }),
-}
-afterAll(async () => {
-  for (const store of Object.values(stores)) await store.disconnect()
-  await pool.query(`drop schema ${schema} cascade`)
-  await pool.end()
-  await redis.quit()
-})
+const stores = serverStores('history_model')
 
 const TTL = 120_000
 

@@ -2,27 +2,11 @@
 // answer the same.
 
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
-import { Pool } from 'pg'
-import { afterAll, describe, expect, inject, test } from 'vitest'
-import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
-import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { describe, expect, test } from 'vitest'
 import { type Adapter, MemoryAdapter } from '../../src/index.ts'
+import { serverStores } from '../support/server-stores.ts'
 
-const redis = new Redis(inject('redisUrl'))
-const keyPrefix = `model-${process.pid}:`
-const pool = new Pool({ connectionString: inject('databaseUrl') })
-const schema = `model_${process.pid}`
-const stores = {
-  Redis: new RedisAdapter(redis, { keyPrefix }),
-  PostgreSQL: new PostgresAdapter(pool, { schema }),
-}
-afterAll(async () => {
-  for (const store of Object.values(stores)) await store.disconnect()
-  await pool.query(`drop schema ${schema} cascade`)
-  await pool.end()
-  await redis.quit()
-})
+const stores = serverStores('model')
 
 const TTL = 60_000
 const IDS = ['a', 'b', 'c', 'd', 'e', 'f']

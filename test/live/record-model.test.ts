@@ -1,27 +1,12 @@
 // Records in Redis, in PostgreSQL and in memory are one state machine: whatever is asked of them, they answer the same.
 
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
-import { Pool } from 'pg'
-import { afterAll, expect, inject, test } from 'vitest'
-import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
-import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { expect, test } from 'vitest'
 import type { Takeover } from '../../src/core/ports.ts'
 import { type Adapter, MemoryAdapter } from '../../src/index.ts'
+import { serverStores } from '../support/server-stores.ts'
 
-const redis = new Redis(inject('redisUrl'))
-const pool = new Pool({ connectionString: inject('databaseUrl') })
-const schema = `record_model_${process.pid}`
-const stores = {
-  Redis: new RedisAdapter(redis, { keyPrefix: `record-model-${process.pid}:` }),
-  PostgreSQL: new PostgresAdapter(pool, { schema }),
-}
-afterAll(async () => {
-  for (const store of Object.values(stores)) await store.disconnect()
-  await pool.query(`drop schema ${schema} cascade`)
-  await pool.end()
-  await redis.quit()
-})
+const stores = serverStores('record_model')
 
 type Step =
   | {

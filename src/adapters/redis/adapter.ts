@@ -57,10 +57,10 @@ const OLDEST = [6, 2] as const
 /**
  * A store in Redis 6.2 and later or Valkey, over ioredis 5 or 6: single node, Sentinel or Cluster.
  *
- * It opens up to two connections of its own, as duplicates of the user's client: one for commands, one for wake-ups
- * once somebody waits; in a Cluster the first is one for each node, and `minReplicas` takes one more. They close with the user's client and never keep the process alive. Redis forgets leases when
- * it loses data (a failover to a lagging replica, eviction): fencing tokens keep growing then, and the docs of
- * `LockGuard.fencingToken` say how to use them.
+ * It opens up to two connections of its own, as duplicates of the user's client: one for commands (in a Cluster one for
+ * each node), one for wake-ups once somebody waits; `minReplicas` takes one more. They close with the user's client and
+ * never keep the process alive. Redis forgets leases when it loses data (a failover to a lagging replica, eviction):
+ * fencing tokens keep growing then, and the docs of `LockGuard.fencingToken` say how to use them.
  *
  * @example
  * ```ts
@@ -150,6 +150,18 @@ export class RedisAdapter implements Adapter {
     for (const info of answers) this.#check(info)
   }
 
+  /** Whether the connection for commands is open. */
+  isConnected(): boolean {
+    return this.#commands.isOpen
+  }
+
+  /** Closes the adapter's own connections; the user's client stays as it is. */
+  async disconnect(): Promise<void> {
+    this.#messages.close()
+    this.#confirmations.close()
+    this.#commands.close()
+  }
+
   #check(info: string): void {
     const version = field(info, 'redis_version') ?? ''
     const [major = 0, minor = 0] = version.split('.').map(Number)
@@ -166,18 +178,6 @@ export class RedisAdapter implements Adapter {
         message: `Redis may evict held locks: its maxmemory-policy is ${policy}, and should be noeviction`,
       })
     }
-  }
-
-  /** Whether the connection for commands is open. */
-  isConnected(): boolean {
-    return this.#commands.isOpen
-  }
-
-  /** Closes the adapter's own connections; the user's client stays as it is. */
-  async disconnect(): Promise<void> {
-    this.#messages.close()
-    this.#confirmations.close()
-    this.#commands.close()
   }
 }
 

@@ -1,4 +1,4 @@
-// The user's client, and duplicates of it with no patience: they queue nothing, retry nothing and keep no process alive.
+// The user's client, and duplicates of it that have no patience of their own and keep no process alive.
 import type { Cluster, ClusterOptions, Redis } from 'ioredis'
 
 /** The user's client: a single node, Sentinel, or a Cluster. */
@@ -44,7 +44,7 @@ export function duplicate(client: RedisClient, options: DuplicateOptions): Redis
     slotsRefreshTimeout: Math.ceil(options.deadline / 4),
     // A timer for this would keep the process alive.
     slotsRefreshInterval: 0,
-    maxRedirections: REDIRECTIONS,
+    maxRedirections: 16,
     retryDelayOnMoved: 0,
     // What is tried again, and when, is the adapter's to say.
     retryDelayOnFailover: 0,
@@ -54,11 +54,14 @@ export function duplicate(client: RedisClient, options: DuplicateOptions): Redis
   // One node may fall silent while the others answer.
   const redisOptions = { ...client.options.redisOptions, ...own, socketTimeout: options.deadline }
   // The cluster may have moved on from the nodes that the user once named.
-  const known = client.nodes().map(({ options: { host, port } }) => ({ host, port }))
-  const duplicated = client.duplicate(known, {
-    ...clusterOptions,
-    redisOptions,
-  } as Parameters<Cluster['duplicate']>[1])
+  const known = client.nodes().map(({ options: { host, port, username, password, tls } }) => {
+    return { host, port, username, password, tls }
+  })
+  // By its types the client takes no option that is undefined.
+  const [nodes, all] = [known, { ...clusterOptions, redisOptions }] as Parameters<
+    typeof client.duplicate
+  >
+  const duplicated = client.duplicate(nodes, all)
   // Nodes come and go, each with a connection of its own.
   return duplicated.on('+node', unrefd)
 }
@@ -84,8 +87,6 @@ export function followEnd(client: RedisClient, ended: () => void): () => void {
   following.add(ended)
   return () => void following.delete(ended)
 }
-
-const REDIRECTIONS = 16
 
 /** How each connection to a node behaves. */
 function nodeOptions({ name, deadline }: DuplicateOptions) {

@@ -25,7 +25,6 @@ export class Connection {
   #pending = 0
   #heardAt = 0
   #watch: NodeJS.Timeout | undefined
-  #unfollow: (() => void) | undefined
 
   constructor(user: RedisClient, options: ConnectionOptions) {
     this.#user = user
@@ -88,8 +87,11 @@ export class Connection {
     client.on('error', (error) => {
       lastError = error
     })
-    client.once('end', () => this.#ended(client))
-    this.#unfollow = followEnd(this.#user, () => this.#drop(client))
+    const unfollow = followEnd(this.#user, () => this.#drop(client))
+    client.once('end', () => {
+      unfollow()
+      this.#ended(client)
+    })
     try {
       await within(this.#options.deadline, client.connect())
       if (this.#client !== client) throw new Error('The connection was closed while it was opened')
@@ -124,7 +126,6 @@ export class Connection {
   #ended(client: RedisClient): void {
     if (this.#client !== client) return
     this.#client = undefined
-    this.#unfollow?.()
     this.#options.onEnd?.()
   }
 
