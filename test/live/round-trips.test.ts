@@ -76,3 +76,39 @@ test('a script that the server has forgotten costs one command more, and nobody 
   })
   expect(commands).toEqual(['evalsha', 'eval', 'evalsha', 'eval'])
 })
+
+test('whatever is asked of a record or a history is one command', async () => {
+  const { records, histories } = provider
+  const meta = {}
+  const put = { record: 'record', value: 'value', ttl: 60_000, meta }
+  const claim = { ...put, id: 'id', lease: 60_000, takeover: 'never' as const, waits: true }
+  const entry = { history: 'history', token: 1, sequence: 1, value: 'v', keep: 9, ttl: 9_999, meta }
+  const notice = { channel: 'channel', text: 'text' }
+  const all = [
+    () => records.put({ ...put, notice }),
+    () => records.remove('record', notice),
+    () => records.begin(claim),
+    () => records.renew('record', 'id', 60_000),
+    () => records.commit({ ...put, id: 'id', notice }),
+    () => records.drop('record', 'id', notice),
+    () => histories.open('history', 1, 60_000),
+    () => histories.append(entry),
+    () => histories.read('history'),
+    () => histories.list('history'),
+    () => histories.trim('history', 1),
+    () => histories.remove('history'),
+  ]
+  for (const ask of all) await ask()
+  for (const ask of all) expect(await commandsOf(ask)).toEqual(['evalsha'])
+})
+
+test('records are cleared by scanning, a few at a time, and nothing that blocks the server', async () => {
+  const { records } = provider
+  for (let i = 0; i < 30; i++) {
+    await records.put({ record: `clear:${i}`, value: '', ttl: 60_000, meta: {} })
+  }
+  const notice = { channel: 'cleared', text: 'clear:' }
+  const commands = await commandsOf(() => records.clear('clear:', notice))
+  expect([...new Set(commands)].sort()).toEqual(['publish', 'scan', 'unlink'])
+  expect(commands.filter((name) => name === 'unlink')).toHaveLength(30)
+})
