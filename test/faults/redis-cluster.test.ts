@@ -250,23 +250,34 @@ describe('of three nodes', () => {
   })
 })
 
-test('a replica that takes over knows the holders and waiters of its master', async () => {
+test('a replica that takes over from a silent master is found, and knows its holders and waiters', async () => {
   servers = await startRedisCluster({ replicas: 1 })
   connect()
   try {
     const masters = servers.nodes.slice(0, 3)
-    const [key] = await keysByNode(masters)
+    const [key, other] = await keysByNode(masters)
     const [master] = masters as [ClusterNode]
     const lock = lockOf(key)
     const first = await lock.acquire()
     const waiting = acquireWhenServed(lock)
     await eventually(async () => (await lock.inspect()).waiters.length === 1)
     await master.client.call('WAIT', 1, 10_000)
-    await master.kill()
+    // Silent and not closed: whoever waits for its answers must give them up.
+    master.pause()
+    // What is heard from the other nodes is no sign of life of this one.
+    let served = false
+    const others = (async () => {
+      while (!served) {
+        expect((await attempt(other)).error).toBeUndefined()
+        await pause(50)
+      }
+    })()
     await eventually(async () => (await lock.inspect()).holders.length === 1, {
       what: 'the replica to serve',
       within: 30_000,
     })
+    served = true
+    await others
     expect(first.held).toBe(true)
     expect(await first.release()).toEqual({ released: true })
     const next = await waiting
