@@ -1,8 +1,8 @@
 // Getting a share of a resource: one try, or a fair wait that is called when its turn comes.
-import { level, observe, type Watch } from '../telemetry/index.ts'
 import { attemptId } from './attempt-id.ts'
 import { now } from './clock.ts'
 import { AcquireTimeoutError, QueueFullError, StoreUnavailableError } from './errors.ts'
+import type { AcquireWatch, GrantTelling } from './grant-telling.ts'
 import { validUntil } from './lease.ts'
 import { type Limits, Patience } from './patience.ts'
 import type { Adapter, GrantReply, GrantRequest } from './ports.ts'
@@ -10,22 +10,22 @@ import { callStore, deadlineFor } from './store-call.ts'
 import { type Taken, undo } from './undo.ts'
 import { type Call, type Waiter, WaitingRoom } from './waiting-room.ts'
 
-/** The primitives that hold grants. */
-export type GrantKind = 'lock' | 'semaphore'
+/** The primitives that hold grants; the names of one never meet those of another. */
+export type GrantKind = 'lock' | 'semaphore' | 'checkpoint' | 'leader'
 
-/** How a lock is held. */
-export type LockMode = 'exclusive' | 'read' | 'write'
+/** What holding a grant needs of a store. */
+export type GrantProvider = Pick<Adapter, 'grants' | 'signals' | 'deadline' | 'onEvent'>
 
 /** What is wanted. */
 export interface Wanted {
-  readonly adapter: Adapter
+  readonly adapter: GrantProvider
   readonly kind: GrantKind
   readonly key: string
-  /** The low-cardinality name of the primitive in telemetry. */
-  readonly name: string
-  readonly mode: LockMode | undefined
+  readonly telling: GrantTelling
   readonly weight: number
   readonly capacity: number
+  /** Whether the grant has a fencing token of its own. */
+  readonly exclusive: boolean
   readonly ttl: number
   readonly owner?: string | undefined
   readonly maxWaiters: number
@@ -46,35 +46,17 @@ export function resourceOf({ kind, key }: Pick<Wanted, 'kind' | 'key'>): string 
   return `${kind}:${key}`
 }
 
-type AcquireWatch = Watch<'lock.acquire'> | Watch<'semaphore.acquire'>
-
 /**
  * Acquires a share, or undefined when it is busy and `timeout` is 0.
  *
  * @throws {@link AcquireTimeoutError} | {@link AbortedError} | {@link StoreUnavailableError} | {@link QueueFullError}
  */
 export function acquire(wanted: Wanted, limits: Limits): Promise<Granted | undefined> {
-  const { kind, name, ttl, mode, owner, weight } = wanted
-  const facts = {
-    name,
-    ttl: ttl / 1000,
-    ...(limits.timeout === undefined ? {} : { timeout: limits.timeout / 1000 }),
-  }
-  const work = async (watch: AcquireWatch): Promise<Granted | undefined> => {
+  return wanted.telling.acquire(limits, async (watch) => {
     const granted = await new Acquisition(wanted, limits, watch).run()
     if (!granted) watch.note({ outcome: 'contended' })
-    else if (kind === 'lock') {
-      ;(watch as Watch<'lock.acquire'>).note({ fencingToken: String(granted.token) })
-    }
     return granted
-  }
-  return kind === 'lock'
-    ? observe(
-        'lock.acquire',
-        { ...facts, mode: mode ?? 'exclusive', ...(owner === undefined ? {} : { owner }) },
-        work,
-      )
-    : observe('semaphore.acquire', { ...facts, permits: weight }, work)
+  })
 }
 
 /** One attempt from its first request to its grant or its end. */
@@ -143,13 +125,13 @@ class Acquisition {
   }
 
   async #ask(patience: Patience, waiter: Waiter | undefined): Promise<GrantReply> {
-    const { adapter, weight, capacity, mode, ttl, owner } = this.#wanted
+    const { adapter, weight, capacity, exclusive, ttl, owner } = this.#wanted
     const request: GrantRequest = {
       resource: this.#resource,
       id: this.#id,
       weight,
       capacity,
-      exclusive: mode === 'exclusive' || mode === 'write',
+      exclusive,
       ttl,
       wait: waiter !== undefined,
       inbox: this.#room.inbox,
@@ -190,33 +172,19 @@ class Acquisition {
   ): Promise<Granted> {
     // Many may have entered at once, before any of them was queued.
     this.#expectRoom()
-    const { kind, name } = this.#wanted
-    const mode = this.#wanted.mode ?? 'exclusive'
-    const position = { waiters: queued.waiters, position: queued.waiters }
-    const change = (by: number): void =>
-      kind === 'lock'
-        ? level('lock.acquire.pending', { name, mode }, by)
-        : level('semaphore.acquire.pending', { name }, by)
-    const work = async (watch: Watch<'lock.wait'> | Watch<'semaphore.wait'>): Promise<Granted> => {
+    const place = { waiters: queued.waiters, position: queued.waiters }
+    return this.#wanted.telling.wait(place, async (watch) => {
       watch.link(queued.holder?.traceparent)
       this.#watch.link(queued.holder?.traceparent)
       this.#room.queue(waiter, queued.hint)
-      change(1)
-      try {
-        for (;;) {
-          const call = await patience.within(waiter.called())
-          const token = await this.#claim(patience, waiter, call)
-          if (token === undefined) continue
-          watch.note({ wakeup: call })
-          return await this.#granted(token)
-        }
-      } finally {
-        change(-1)
+      for (;;) {
+        const call = await patience.within(waiter.called())
+        const token = await this.#claim(patience, waiter, call)
+        if (token === undefined) continue
+        watch.note({ wakeup: call })
+        return await this.#granted(token)
       }
-    }
-    return kind === 'lock'
-      ? observe('lock.wait', { name, mode, ...position }, work)
-      : observe('semaphore.wait', { name, ...position }, work)
+    })
   }
 
   async #claim(patience: Patience, waiter: Waiter, call: Call): Promise<number | undefined> {

@@ -71,5 +71,9 @@ export const isNotReplayableError: ErrorGuard<errors.NotReplayableError> = guard
 export const isStaleCheckpointError: ErrorGuard<errors.StaleCheckpointError> = guard(
   'ERR_HOLDFAST_STALE_CHECKPOINT',
 )
+/** Whether something is a {@link errors.SchemaMismatchError}. */
+export const isSchemaMismatchError: ErrorGuard<errors.SchemaMismatchError> = guard(
+  'ERR_HOLDFAST_SCHEMA_MISMATCH',
+)
 /** Whether something is a {@link errors.ClosedError}. */
 export const isClosedError: ErrorGuard<errors.ClosedError> = guard('ERR_HOLDFAST_CLOSED')

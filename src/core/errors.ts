@@ -4,7 +4,7 @@ const BRAND: unique symbol = Symbol.for('holdfast.error') as never
 
 /** What every error of the library may carry. */
 export interface ErrorDetails {
-  /** The key of the lock, semaphore or idempotent call that the error is about. */
+  /** The key of the lock, semaphore, idempotent call or task that the error is about. */
   readonly key?: string | undefined
   /** The error behind this one. */
   readonly cause?: unknown
@@ -28,7 +28,7 @@ export interface ErrorDetails {
 export abstract class HoldfastError extends Error {
   /** A literal that names the class, such as `ERR_HOLDFAST_LEASE_LOST`. */
   abstract readonly code: string
-  /** The key of the lock, semaphore or idempotent call that the error is about. */
+  /** The key of the lock, semaphore, idempotent call or task that the error is about. */
   readonly key: string | undefined
 
   /** Makes an error with a message that names the subject and the remedy. */
@@ -214,6 +214,27 @@ export class StaleCheckpointError extends HoldfastError {
   ) {
     super(message, details)
     this.current = details.current
+  }
+}
+
+/** A checkpoint was saved with another `schemaVersion`, and there is no `migrate`; nothing was changed. */
+export class SchemaMismatchError extends HoldfastError {
+  readonly code = 'ERR_HOLDFAST_SCHEMA_MISMATCH'
+  /** The version that the checkpoint was saved with. */
+  readonly found: number
+  /** The version that was asked for. */
+  readonly expected: number
+  static {
+    SchemaMismatchError.prototype.name = 'SchemaMismatchError'
+  }
+  /** Makes the error with both versions. */
+  constructor(
+    message: string,
+    details: ErrorDetails & { readonly found: number; readonly expected: number },
+  ) {
+    super(message, details)
+    this.found = details.found
+    this.expected = details.expected
   }
 }
 

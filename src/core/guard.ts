@@ -1,10 +1,8 @@
 // What a caller holds after an acquire: the lease of a grant, and how to give it back.
-import { level, observe, sample } from '../telemetry/index.ts'
 import { type Granted, resourceOf, type Wanted } from './acquire.ts'
-import { now } from './clock.ts'
 import { emit } from './events.ts'
 import { expectDuration } from './expect.ts'
-import { Lease } from './lease.ts'
+import { Lease, type LeaseTerms } from './lease.ts'
 import { callStore, deadlineFor } from './store-call.ts'
 import { undo } from './undo.ts'
 
@@ -17,9 +15,7 @@ export interface Release {
 }
 
 /** What a guard is made of, besides what was wanted and granted. */
-export interface GuardTerms {
-  readonly autoExtend: boolean
-  readonly maxHold?: number | undefined
+export interface GuardTerms extends Pick<LeaseTerms, 'autoExtend' | 'maxHold' | 'pace'> {
   /** Told once, when the guard holds nothing any more. */
   over(guard: Guard): void
 }
@@ -30,7 +26,7 @@ export abstract class Guard implements AsyncDisposable {
   readonly #granted: Granted
   readonly #lease: Lease
   readonly #terms: GuardTerms
-  readonly #since: number = now()
+  readonly #unhold: (reason: string) => void
   #releasing: Promise<Release> | undefined
   #released = false
   #triedToRelease = false
@@ -42,23 +38,20 @@ export abstract class Guard implements AsyncDisposable {
     this.#granted = granted
     this.#terms = terms
     this.#lease = new Lease({
-      subject: `${wanted.kind} '${wanted.key}'`,
+      subject: `${wanted.telling.noun} '${wanted.key}'`,
       key: wanted.key,
       ttl: wanted.ttl,
       sentAt: granted.sentAt,
       autoExtend: terms.autoExtend,
       maxHold: terms.maxHold,
+      pace: terms.pace,
       renew: (ttl) => this.#renew(ttl),
       lost: (error) => {
-        emit(wanted.adapter.onEvent, {
-          name: `holdfast.${wanted.kind}.lost`,
-          key: wanted.key,
-          error,
-        })
+        emit(wanted.adapter.onEvent, { name: wanted.telling.lost, key: wanted.key, error })
         this.#end(this.#lease.lossReason ?? 'lost')
       },
     })
-    this.#count(1)
+    this.#unhold = wanted.telling.hold()
   }
 
   /** The key of the lock or semaphore. */
@@ -172,33 +165,18 @@ export abstract class Guard implements AsyncDisposable {
   }
 
   #renew(ttl: number): Promise<boolean> {
-    const { adapter, key, kind, name } = this.#wanted
+    const { adapter, key, telling } = this.#wanted
     const resource = resourceOf(this.#wanted)
-    const work = async (): Promise<boolean> => {
+    return telling.renew(async () => {
       const renew = () => adapter.grants.renew(resource, this.#granted.id, ttl)
       return (await callStore(key, deadlineFor(adapter, ttl), renew).answer) !== undefined
-    }
-    return kind === 'lock' ? observe('lock.renew', { name }, work) : work()
+    })
   }
 
   #end(reason: string): void {
     if (this.#ended) return
     this.#ended = true
-    this.#count(-1)
-    const { kind, name } = this.#wanted
-    const seconds = (now() - this.#since) / 1000
-    if (kind === 'lock') sample('lock.hold.duration', { name, mode: this.#mode, reason }, seconds)
-    else sample('semaphore.hold.duration', { name, reason }, seconds)
+    this.#unhold(reason)
     this.#terms.over(this)
-  }
-
-  get #mode(): string {
-    return this.#wanted.mode ?? 'exclusive'
-  }
-
-  #count(by: number): void {
-    const { kind, name, weight } = this.#wanted
-    if (kind === 'lock') level('lock.hold.active', { name, mode: this.#mode }, by)
-    else level('semaphore.permit.usage', { name }, by * weight)
   }
 }

@@ -6,6 +6,14 @@ import { LeaseLostError } from './errors.ts'
 /** Why a lease is no longer held. */
 export type LossReason = 'expired' | 'lost' | 'max-hold'
 
+/** A belief that is kept more strictly than the store would have it. */
+export interface Pace {
+  /** Milliseconds that it lasts after the last renewal was sent; less than the ttl. */
+  readonly believeFor: number
+  /** Milliseconds from one renewal to the next. */
+  readonly renewEvery: number
+}
+
 /** What is leased, and how it is renewed. */
 export interface LeaseTerms {
   /** What the lease is about, for messages: `lock 'orders:42'`. */
@@ -15,10 +23,12 @@ export interface LeaseTerms {
   readonly ttl: number
   /** Monotonic time just before the request was sent that the store granted. */
   readonly sentAt: number
-  /** Whether to renew in the background, at a third of the ttl. */
+  /** Whether to renew in the background, by default at a third of the ttl. */
   readonly autoExtend: boolean
   /** Milliseconds after which renewal stops and the lease counts as lost. */
   readonly maxHold?: number | undefined
+  /** How it is kept when that differs from what the ttl gives. */
+  readonly pace?: Pace | undefined
   /** Asks the store for `ttl` more milliseconds; false when it no longer knows the grant. */
   renew(ttl: number): Promise<boolean>
   /** Told once, when the lease ends without having been released. */
@@ -58,8 +68,8 @@ export class Lease {
     this.#ttl = terms.ttl
     this.#renews = terms.autoExtend
     this.#endsAt = terms.maxHold === undefined ? Number.POSITIVE_INFINITY : now() + terms.maxHold
-    this.#validUntil = validUntil(terms.sentAt, terms.ttl)
-    this.#renewAt = terms.sentAt + terms.ttl / 3
+    this.#validUntil = this.#endOf(terms.sentAt, terms.ttl)
+    this.#renewAt = terms.sentAt + this.#intervalOf(terms.ttl)
     this.#arm()
   }
 
@@ -132,8 +142,17 @@ export class Lease {
 
   get #heldUntil(): number {
     // A lease that is renewed steps down a tenth of its ttl early, so that its holder hears of the loss in time.
-    const stepDown = this.#renews ? this.#ttl / 10 : 0
+    const stepDown = this.#renews && !this.#terms.pace ? this.#ttl / 10 : 0
     return Math.min(this.#validUntil - stepDown, this.#endsAt)
+  }
+
+  #endOf(sentAt: number, ttl: number): number {
+    const { believeFor = ttl } = this.#terms.pace ?? {}
+    return Math.min(sentAt + believeFor, validUntil(sentAt, ttl))
+  }
+
+  #intervalOf(ttl: number): number {
+    return this.#terms.pace?.renewEvery ?? ttl / 3
   }
 
   #look(): void {
@@ -184,16 +203,16 @@ export class Lease {
     if (this.#over || this.#lost) return
     if (!renewed) return this.#lose('lost')
     this.#ttl = ttl
-    this.#validUntil = validUntil(sentAt, ttl)
-    this.#renewAt = sentAt + ttl / 3
+    this.#validUntil = this.#endOf(sentAt, ttl)
+    this.#renewAt = sentAt + this.#intervalOf(ttl)
   }
 
   /** From now on the store may have made the lease shorter, whatever it answers. */
   #shorten(ttl: number): void {
     const time = now()
     this.#ttl = ttl
-    this.#validUntil = Math.min(this.#validUntil, validUntil(time, ttl))
-    this.#renewAt = Math.min(this.#renewAt, time + ttl / 3)
+    this.#validUntil = Math.min(this.#validUntil, this.#endOf(time, ttl))
+    this.#renewAt = Math.min(this.#renewAt, time + this.#intervalOf(ttl))
   }
 
   #lose(reason: LossReason): void {

@@ -1,6 +1,6 @@
 // Exclusive locks and read-write locks.
 import { observe } from '../telemetry/index.ts'
-import { acquire, type Granted, type LockMode, resourceOf, type Wanted } from './acquire.ts'
+import { acquire, type Granted, resourceOf, type Wanted } from './acquire.ts'
 import { attemptId } from './attempt-id.ts'
 import { defaultAdapter } from './default-adapter.ts'
 import { AcquireTimeoutError, InvalidArgumentError } from './errors.ts'
@@ -15,6 +15,7 @@ import {
   expectSignal,
   expectTimeout,
 } from './expect.ts'
+import { type LockMode, LockTelling } from './grant-telling.ts'
 import { Guard, type GuardTerms } from './guard.ts'
 import { Holdings, providerOf } from './lifetime.ts'
 import type { Adapter, ResourceView } from './ports.ts'
@@ -128,7 +129,8 @@ const WRITER = 1_000_000
  */
 export class Lock {
   readonly #signal: AbortSignal | undefined
-  readonly #wanted: Omit<Wanted, 'mode' | 'weight' | 'capacity'>
+  readonly #name: string
+  readonly #wanted: Omit<Wanted, 'telling' | 'exclusive' | 'weight' | 'capacity'>
   readonly #shared: boolean
   readonly #autoExtend: boolean
   readonly #maxHold: number | undefined
@@ -148,11 +150,11 @@ export class Lock {
     if (store && key === undefined) {
       throw new InvalidArgumentError('Expected `key` beside `provider`: what is to be locked?')
     }
+    this.#name = name === undefined ? 'lock' : expectName('name', name)
     this.#wanted = {
       adapter: store ?? defaultAdapter(),
       kind: 'lock',
       key: key === undefined ? attemptId() : expectName('key', key),
-      name: name === undefined ? 'lock' : expectName('name', name),
       ttl: expectDuration('ttl', ttl),
       owner: owner === undefined ? undefined : expectName('owner', owner),
       maxWaiters: expectInteger('maxWaiters', maxWaiters),
@@ -229,7 +231,7 @@ export class Lock {
   ): Promise<T> {
     expectFunction('work', work)
     const mode = this.#shared ? 'write' : 'exclusive'
-    return observe('lock.run', { name: this.#wanted.name, mode }, async (watch) => {
+    return observe('lock.run', { name: this.#name, mode }, async (watch) => {
       const guard = await this.#acquire(mode, options)
       try {
         return await work({ signal: guard.signal, fencingToken: guard.fencingToken })
@@ -259,20 +261,22 @@ export class Lock {
     }
     const wanted = this.#want(mode)
     const granted = await acquire(wanted, limits)
-    if (granted) return this.#guard(wanted, granted)
+    if (granted) return this.#guard(mode, wanted, granted)
     throw new AcquireTimeoutError(`'${this.key}' is locked (tried once)`, { key: this.key })
   }
 
   async #try(mode: LockMode): Promise<LockGuard | undefined> {
     const wanted = this.#want(mode)
     const granted = await acquire(wanted, { timeout: 0, signals: [this.#signal] })
-    return granted && this.#guard(wanted, granted)
+    return granted && this.#guard(mode, wanted, granted)
   }
 
   #want(mode: LockMode): Wanted {
+    const { ttl, owner } = this.#wanted
     return {
       ...this.#wanted,
-      mode,
+      telling: new LockTelling(this.#name, mode, ttl, owner),
+      exclusive: mode !== 'read',
       weight: mode === 'write' ? WRITER : 1,
       capacity: mode === 'exclusive' ? 1 : WRITER,
       advice: () =>
@@ -282,8 +286,8 @@ export class Lock {
     }
   }
 
-  #guard(wanted: Wanted, granted: Granted): LockGuard {
-    const reader = wanted.mode === 'read' ? 1 : 0
+  #guard(mode: LockMode, wanted: Wanted, granted: Granted): LockGuard {
+    const reader = mode === 'read' ? 1 : 0
     this.#readers += reader
     const guard = new LockGuard(wanted, granted, {
       autoExtend: this.#autoExtend,

@@ -15,6 +15,7 @@ import {
   expectSignal,
   expectTimeout,
 } from './expect.ts'
+import { SemaphoreTelling } from './grant-telling.ts'
 import { Guard, type GuardTerms } from './guard.ts'
 import type { AcquireOptions } from './lock.ts'
 import type { Adapter, ResourceView } from './ports.ts'
@@ -93,7 +94,8 @@ export class Permit extends Guard {
 export class Semaphore {
   readonly #limit: number
   readonly #autoExtend: boolean
-  readonly #wanted: Omit<Wanted, 'weight'>
+  readonly #name: string
+  readonly #wanted: Omit<Wanted, 'telling' | 'weight'>
 
   /**
    * Makes a semaphore of `limit` permits.
@@ -111,17 +113,17 @@ export class Semaphore {
       throw new InvalidArgumentError('Expected `key` beside `provider`: what is to be limited?')
     }
     this.#autoExtend = expectBoolean('autoExtend', options.autoExtend, true)
+    this.#name = name === undefined ? 'semaphore' : expectName('name', name)
     this.#wanted = {
       adapter: store ?? defaultAdapter(),
       kind: 'semaphore',
       key: key === undefined ? attemptId() : expectName('key', key),
-      name: name === undefined ? 'semaphore' : expectName('name', name),
-      mode: undefined,
       capacity: this.#limit,
+      exclusive: false,
       ttl: expectDuration('ttl', ttl),
       maxWaiters: expectInteger('maxWaiters', maxWaiters),
     }
-    setLevel('semaphore.permit.limit', { name: this.#wanted.name }, this.#limit)
+    setLevel('semaphore.permit.limit', { name: this.#name }, this.#limit)
   }
 
   /** What is limited. */
@@ -190,7 +192,9 @@ export class Semaphore {
   }
 
   #want(permits = 1): Wanted {
-    return { ...this.#wanted, weight: expectInteger('permits', permits, 1, this.#limit) }
+    const weight = expectInteger('permits', permits, 1, this.#limit)
+    const telling = new SemaphoreTelling(this.#name, weight, this.#wanted.ttl)
+    return { ...this.#wanted, telling, weight }
   }
 
   #permit(wanted: Wanted, granted: Granted): Permit {

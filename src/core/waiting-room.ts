@@ -68,7 +68,10 @@ interface Queue {
   failure: Error | undefined
 }
 
-const rooms = new WeakMap<Adapter, WaitingRoom>()
+/** What waiting needs of a store. */
+type WaitingProvider = Pick<Adapter, 'grants' | 'signals' | 'deadline'>
+
+const rooms = new WeakMap<WaitingProvider, WaitingRoom>()
 
 /**
  * One inbox for each process and store, and one beat for each resource that somebody waits for.
@@ -77,7 +80,7 @@ const rooms = new WeakMap<Adapter, WaitingRoom>()
  * depends on a message.
  */
 export class WaitingRoom {
-  readonly #adapter: Adapter
+  readonly #adapter: WaitingProvider
   readonly #inboxId = attemptId()
   readonly #byId = new Map<string, Waiter>()
   readonly #queues = new Map<string, Queue>()
@@ -85,11 +88,11 @@ export class WaitingRoom {
   #connecting: Promise<void> | undefined
   #listenAgainAt = 0
 
-  private constructor(adapter: Adapter) {
+  private constructor(adapter: WaitingProvider) {
     this.#adapter = adapter
   }
 
-  static of(adapter: Adapter): WaitingRoom {
+  static of(adapter: WaitingProvider): WaitingRoom {
     const room = rooms.get(adapter) ?? new WaitingRoom(adapter)
     rooms.set(adapter, room)
     return room

@@ -374,7 +374,8 @@ export const failures: Readonly<Record<string, FailureRow>> = {
   ERR_HOLDFAST_FINGERPRINT_MISMATCH: { outcome: 'mismatch' },
   ERR_HOLDFAST_OUTCOME_UNKNOWN: { outcome: 'outcome_unknown' },
   ERR_HOLDFAST_NOT_REPLAYABLE: { outcome: 'uncacheable' },
-  ERR_HOLDFAST_STALE_CHECKPOINT: { type: 'stale_token', outcome: 'error' },
+  ERR_HOLDFAST_STALE_CHECKPOINT: { type: 'stale_token', outcome: 'conflict' },
+  ERR_HOLDFAST_SCHEMA_MISMATCH: { type: 'schema_mismatch', outcome: 'error' },
 }
 
 /** Attributes that guards set on the span of the request that they guard. */

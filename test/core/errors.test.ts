@@ -15,6 +15,8 @@ const details = {
   outcome: 'unknown',
   cause: 'the cause',
   current: { token: 2, sequence: 7 },
+  found: 1,
+  expected: 2,
 }
 
 /** The guard of a class, by their names. */
