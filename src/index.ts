@@ -5,6 +5,11 @@
  */
 export { MemoryAdapter, type MemoryAdapterOptions } from './adapters/memory/index.ts'
 export type { BreakerProvider } from './core/breaker-mirror.ts'
+export type { LeaderFunction, Term } from './core/candidacy.ts'
+export type { Checkpoint, KeepOptions } from './core/checkpoint-history.ts'
+export type { CheckpointRun, SaveOptions } from './core/checkpoint-run.ts'
+export { CheckpointStore } from './core/checkpoint-store.ts'
+export { Checkpointer, type CheckpointerOptions, type Migrate } from './core/checkpointer.ts'
 export {
   type CallContext,
   CircuitBreaker,
@@ -25,6 +30,7 @@ export type {
 } from './core/execution.ts'
 export type { Guard, Release } from './core/guard.ts'
 export { Idempotency, type IdempotencyOptions, type RunOptions } from './core/idempotency.ts'
+export { type Leader, LeaderElection, type LeaderElectionOptions } from './core/leader-election.ts'
 export {
   type AcquireOptions,
   Lock,
@@ -32,6 +38,7 @@ export {
   LockGuard,
   type LockOptions,
 } from './core/lock.ts'
+export type { OwnershipProvider } from './core/ownership.ts'
 export type { RetryOptions } from './core/policies.ts'
 export type {
   Adapter,

@@ -5,6 +5,9 @@ export interface HoldfastEvent {
   readonly name:
     | 'holdfast.lock.lost'
     | 'holdfast.semaphore.lost'
+    | 'holdfast.checkpoint.lost'
+    | 'holdfast.leader_election.changed'
+    | 'holdfast.leader_election.overrun'
     | 'holdfast.circuit_breaker.state_changed'
     | 'holdfast.release.failed'
     | 'holdfast.idempotency.record_lost'

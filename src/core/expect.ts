@@ -42,6 +42,21 @@ export function expectRatio(option: string, value: unknown): number {
   return value
 }
 
+/** A number from `least` up to `most`; without bounds, any finite one. */
+export function expectNumber(
+  option: string,
+  value: unknown,
+  least: number = -Number.MAX_VALUE,
+  most: number = Number.MAX_VALUE,
+): number {
+  if (typeof value !== 'number' || !(value >= least && value <= most)) {
+    const range =
+      least === -Number.MAX_VALUE ? 'a finite number' : `a number from ${least} to ${most}`
+    refuse(option, range, value)
+  }
+  return value
+}
+
 /** A name: a well-formed, non-empty string of 64 kB at most. */
 export function expectName(option: string, value: unknown): string {
   if (typeof value !== 'string' || value === '') refuse(option, 'a non-empty string', value)

@@ -137,6 +137,35 @@ export class SemaphoreTelling implements GrantTelling {
   }
 }
 
+/** What is acquired as a part of a larger operation, which tells of it. */
+export class PartTelling implements GrantTelling {
+  readonly noun: string
+  readonly lost: HoldfastEvent['name']
+  readonly #watch: AcquireWatch & WaitWatch
+
+  constructor(noun: string, lost: HoldfastEvent['name'], watch: AcquireWatch & WaitWatch) {
+    this.noun = noun
+    this.lost = lost
+    this.#watch = watch
+  }
+
+  acquire<G>(_limits: Limits, work: (watch: AcquireWatch) => Promise<G>): Promise<G> {
+    return work(this.#watch)
+  }
+
+  wait<T>(_place: Place, work: (watch: WaitWatch) => Promise<T>): Promise<T> {
+    return work(this.#watch)
+  }
+
+  renew<T>(work: () => Promise<T>): Promise<T> {
+    return work()
+  }
+
+  hold(): (reason: string) => void {
+    return () => {}
+  }
+}
+
 function patienceOf({ timeout }: Limits, ttl: number): { ttl: number; timeout?: number } {
   return { ttl: ttl / 1000, ...(timeout === undefined ? {} : { timeout: timeout / 1000 }) }
 }

@@ -9,6 +9,8 @@ export interface Lifetime {
   readonly provider: Adapter | undefined
   /** Runs `end` when the scope's tasks have ended; the function returned takes it back. */
   onEnd(end: () => Promise<void>): () => void
+  /** Waits for running work before anything that it holds is released, as for a task. */
+  waitFor(name: string, running: Promise<unknown>): void
 }
 
 const lifetimes = new WeakMap<AbortSignal, Lifetime>()
@@ -21,6 +23,22 @@ export function setLifetime(signal: AbortSignal, lifetime: Lifetime): void {
 /** The store that primitives made with this signal use unless they are given one. */
 export function providerOf(signal: AbortSignal | undefined): Adapter | undefined {
   return signal && lifetimes.get(signal)?.provider
+}
+
+/**
+ * Makes running work part of the scope behind a signal, where there is one: its disposal waits for the work, and then
+ * for `end`, also when the work does not end. The function returned takes `end` back.
+ */
+export function partOf(
+  signal: AbortSignal | undefined,
+  name: string,
+  running: Promise<unknown>,
+  end: () => Promise<void>,
+): () => void {
+  const lifetime = signal && lifetimes.get(signal)
+  if (!lifetime) return () => {}
+  lifetime.waitFor(name, running)
+  return lifetime.onEnd(end)
 }
 
 /** The guards that a primitive has out, which end with its signal. */

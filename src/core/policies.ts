@@ -1,10 +1,11 @@
 // The policies themselves: each asks one primitive and runs the work inside it.
-import { abortError, joinSignals, onAbort } from './abort.ts'
+import { joinSignals } from './abort.ts'
 import { after } from './clock.ts'
 import { isHoldfastError } from './error-guards.ts'
 import { TimeoutError } from './errors.ts'
 import type { Guard } from './guard.ts'
 import type { Passage, Policy } from './policy.ts'
+import { sleepUnless } from './sleep.ts'
 
 /** How failed work is tried again. */
 export interface RetryOptions {
@@ -61,7 +62,7 @@ export function retryPolicy({
         const last = attempt >= attempts || passage.signal.aborted
         if (last || !shouldRetry(error, attempt)) throw error
         const longest = Math.min(delay * 2 ** (attempt - 1), LONGEST_DELAY)
-        await pauseUnless(passage.signal, longest / 2 + (Math.random() * longest) / 2)
+        await sleepUnless(passage.signal, longest / 2 + (Math.random() * longest) / 2)
       }
     }
   }
@@ -109,21 +110,4 @@ export async function inside<T>(
 function isWorthRetrying(error: unknown): boolean {
   const code = isHoldfastError(error) ? error.code : ''
   return code !== 'ERR_HOLDFAST_INVALID_ARGUMENT' && code !== 'ERR_HOLDFAST_ABORTED'
-}
-
-function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const letGo = onAbort(signal, () => {
-      timer.stop()
-      reject(abortError(signal))
-    })
-    const timer = after(
-      ms,
-      () => {
-        letGo()
-        resolve()
-      },
-      'foreground',
-    )
-  })
 }

@@ -99,6 +99,7 @@ export class Scope implements AsyncDisposable {
     setLifetime(this.signal, {
       provider: this.provider,
       onEnd: (end) => this.#onEnd(end),
+      waitFor: (name, running) => this.#waitFor(name, running),
     })
     this.#ended = life(kind)
   }
@@ -133,8 +134,7 @@ export class Scope implements AsyncDisposable {
           (value) => resolve([undefined, value]),
           fail,
         )
-        this.#tasks.set(running, options.name ?? 'task')
-        void running.then(() => this.#tasks.delete(running))
+        this.#waitFor(options.name ?? 'task', running)
       } catch (error) {
         fail(error)
       }
@@ -184,6 +184,15 @@ export class Scope implements AsyncDisposable {
       forget()
       letGo()
     }
+  }
+
+  #waitFor(name: string, running: Promise<unknown>): void {
+    const ended = running.then(
+      () => {},
+      () => {},
+    )
+    this.#tasks.set(ended, name)
+    void ended.then(() => this.#tasks.delete(ended))
   }
 
   #adopt(child: Scope): () => void {

@@ -1,4 +1,5 @@
-// A pause that somebody waits for, and that ends early with their patience.
+// Pauses that somebody waits for, and that end early with their patience or signal.
+import { abortError, onAbort } from './abort.ts'
 import { after, type Timer } from './clock.ts'
 import type { Patience } from './patience.ts'
 
@@ -13,4 +14,23 @@ export async function sleep(ms: number, patience: Patience): Promise<void> {
   } finally {
     timer?.stop()
   }
+}
+
+/** Resolves after `ms`, or rejects when the signal aborts first. */
+export function sleepUnless(signal: AbortSignal, ms: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(abortError(signal))
+    const letGo = onAbort(signal, () => {
+      timer.stop()
+      reject(abortError(signal))
+    })
+    const timer = after(
+      ms,
+      () => {
+        letGo()
+        resolve()
+      },
+      'foreground',
+    )
+  })
 }

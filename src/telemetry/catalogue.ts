@@ -24,6 +24,7 @@ export interface OperationRow<F> {
 
 /** How a metric is made. */
 export interface MetricRow {
+  /** A level is a sum over processes; a gauge is not. */
   readonly kind: 'histogram' | 'counter' | 'level' | 'gauge'
   readonly unit: string
   readonly brief: string
@@ -38,6 +39,11 @@ interface Named {
 
 interface LockFacts extends Named {
   mode: string
+}
+
+interface CheckpointFacts extends Named {
+  operation: 'save' | 'load' | 'delete'
+  sequence: number
 }
 
 /** What each operation may tell, by operation. */
@@ -65,6 +71,24 @@ export interface Facts {
   'circuit_breaker.call': Named & { state: string }
   'circuit_breaker.trip': { name: string; previous: string; failures: number; reason: string }
   'idempotency.execute': Named & { replayed: boolean; recovered: boolean }
+  'checkpoint.resume': Named & {
+    contended: boolean
+    attempts: number
+    wakeup: string
+    sequence: number
+    fencingToken: string
+  }
+  'checkpoint.save': CheckpointFacts & { size: number }
+  'checkpoint.load': CheckpointFacts
+  'checkpoint.delete': CheckpointFacts
+  'leader_election.campaign': Named & {
+    contended: boolean
+    attempts: number
+    wakeup: string
+    fencingToken: string
+    owner: string
+  }
+  'leader_election.renew': { name: string }
   scope: { kind: string; outcome: string }
 }
 
@@ -90,6 +114,19 @@ const acquireFacts = (kind: string) => ({
   timeout: detail(own(`${kind}.wait.limit`)),
   contended: detail(own(`${kind}.contended`)),
   attempts: detail(own(`${kind}.attempts`)),
+})
+
+const checkpointFacts = {
+  name: label(own('checkpoint.name')),
+  operation: label(own('checkpoint.operation')),
+  outcome: detail(own('outcome')),
+  sequence: detail(own('checkpoint.version')),
+}
+const takenFacts = (kind: string) => ({
+  contended: detail(own(`${kind}.contended`)),
+  attempts: detail(own(`${kind}.attempts`)),
+  wakeup: detail(own(`${kind}.wakeup`)),
+  fencingToken: detail(own(`${kind}.fencing_token`)),
 })
 
 /** Every operation of the library. */
@@ -186,6 +223,55 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
       recovered: detail(own('idempotency.recovered')),
     },
   },
+  'checkpoint.resume': {
+    brief: 'Take a task over and read where it stands, waiting for its worker if need be',
+    span: true,
+    success: 'started',
+    facts: {
+      name: checkpointFacts.name,
+      outcome,
+      sequence: checkpointFacts.sequence,
+      ...takenFacts('checkpoint'),
+    },
+  },
+  'checkpoint.save': {
+    brief: 'Save a checkpoint of a task',
+    span: true,
+    duration: 'checkpoint.operation.duration',
+    success: 'success',
+    facts: { ...checkpointFacts, size: detail(own('checkpoint.payload.size')) },
+  },
+  'checkpoint.load': {
+    brief: 'Read checkpoints of a task',
+    span: true,
+    duration: 'checkpoint.operation.duration',
+    success: 'success',
+    facts: checkpointFacts,
+  },
+  'checkpoint.delete': {
+    brief: 'Forget checkpoints of a task',
+    span: true,
+    duration: 'checkpoint.operation.duration',
+    success: 'success',
+    facts: checkpointFacts,
+  },
+  'leader_election.campaign': {
+    brief: 'Stand for election until elected',
+    span: true,
+    success: 'elected',
+    facts: {
+      name: label(own('leader_election.name')),
+      outcome,
+      ...takenFacts('leader_election'),
+      owner: detail(own('leader_election.owner')),
+    },
+  },
+  'leader_election.renew': {
+    brief: 'Renew the term of a leader in the background',
+    span: false,
+    duration: 'leader_election.renew.duration',
+    facts: { name: label(own('leader_election.name')) },
+  },
   scope: {
     brief: 'The life of a scope or of one of its tasks',
     span: false,
@@ -226,6 +312,12 @@ export interface Labels {
   'idempotency.execution.active': { name: string }
   'idempotency.replay.age': { name: string }
   'idempotency.record.size': { name: string }
+  'checkpoint.payload.size': { name: string }
+  'checkpoint.age': { name: string }
+  'checkpoint.resumes': { name: string; outcome: string }
+  'leader_election.status': { name: string; state: string }
+  'leader_election.transitions': { name: string; state: string; previous: string; reason: string }
+  'leader_election.term.duration': { name: string; reason: string }
   'scope.active': { kind: string }
   'http.guard.duration': { guard: string; outcome: string }
   'http.guard.requests': {
@@ -248,6 +340,8 @@ export type MetricName =
   | 'semaphore.acquire.duration'
   | 'circuit_breaker.call.duration'
   | 'idempotency.execution.duration'
+  | 'checkpoint.operation.duration'
+  | 'leader_election.renew.duration'
   | 'scope.duration'
 
 /** Every metric of the library. */
@@ -295,6 +389,37 @@ export const metricRows: { readonly [M in MetricName]: MetricRow } = {
     brief: 'Size of a stored outcome',
     buckets: SIZE_BYTES,
   },
+  'checkpoint.operation.duration': duration(
+    'How long saving, reading or forgetting checkpoints took',
+    STORE_SECONDS,
+  ),
+  'checkpoint.payload.size': {
+    kind: 'histogram',
+    unit: 'By',
+    brief: 'Size of a saved checkpoint',
+    buckets: SIZE_BYTES,
+  },
+  'checkpoint.age': {
+    kind: 'gauge',
+    unit: 's',
+    brief: 'How long ago a running task last saved: the longest ago',
+  },
+  'checkpoint.resumes': {
+    kind: 'counter',
+    unit: '{resume}',
+    brief: 'Tasks that were started or resumed',
+  },
+  'leader_election.status': level(
+    '1',
+    'Elections of this process by state: the leaders of all add up to 1',
+  ),
+  'leader_election.transitions': {
+    kind: 'counter',
+    unit: '{transition}',
+    brief: 'Terms that this process has won and ended',
+  },
+  'leader_election.term.duration': duration('How long a term lasted', AGE_SECONDS),
+  'leader_election.renew.duration': duration('How long renewing a term took', STORE_SECONDS),
   'scope.duration': duration('How long a scope or task lived', HTTP_SECONDS),
   'scope.active': level('{scope}', 'Scopes and tasks that live now'),
   'http.guard.requests': {
@@ -338,6 +463,16 @@ export const labelRows: { readonly [G in Gauge]: { readonly [L in keyof Labels[G
   'idempotency.execution.active': nameAnd('idempotency'),
   'idempotency.replay.age': nameAnd('idempotency'),
   'idempotency.record.size': nameAnd('idempotency'),
+  'checkpoint.payload.size': nameAnd('checkpoint'),
+  'checkpoint.age': nameAnd('checkpoint'),
+  'checkpoint.resumes': nameAnd('checkpoint', { outcome: own('outcome') }),
+  'leader_election.status': nameAnd('leader_election', { state: own('leader_election.state') }),
+  'leader_election.transitions': nameAnd('leader_election', {
+    state: own('leader_election.state'),
+    previous: own('leader_election.previous_state'),
+    reason: own('reason'),
+  }),
+  'leader_election.term.duration': nameAnd('leader_election', { reason: own('reason') }),
   'scope.active': { kind: own('scope.kind') },
   'http.guard.duration': { guard: own('guard.type'), outcome: own('guard.outcome') },
   'http.guard.requests': {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+export { type Ageing, ageing } from './ages.ts'
 export { type GuardNote, requestAnnotator } from './annotate.ts'
 export {
   catalogue,

@@ -7,6 +7,7 @@ import {
   type Meter,
   metrics,
 } from '@opentelemetry/api'
+import { agesOf } from './ages.ts'
 import { type MetricName, type MetricRow, metricRows, NAMESPACE } from './catalogue.ts'
 import { readings } from './levels.ts'
 import { VERSION } from './version.ts'
@@ -57,7 +58,7 @@ function forMeter(meter: Meter): Instruments {
           ? meter.createObservableGauge(full, options)
           : meter.createObservableUpDownCounter(full, options)
       observable.addCallback((result) => {
-        for (const { value, attributes } of readings(name)) {
+        for (const { value, attributes } of [...readings(name), ...agesOf(name)]) {
           result.observe(value, attributes as Attributes)
         }
       })

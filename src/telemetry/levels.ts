@@ -2,12 +2,17 @@
 import type { Attributes } from '@opentelemetry/api'
 import { type Gauge, type Labels, labelRows } from './catalogue.ts'
 
-interface Reading {
-  value: number
+/** What an instrument is told when it observes. */
+export interface Reading {
+  readonly value: number
   readonly attributes: Attributes
 }
 
-const levels = new Map<string, Map<string, Reading>>()
+interface Level extends Reading {
+  value: number
+}
+
+const levels = new Map<string, Map<string, Level>>()
 
 /** Raises (or, negative, lowers) a level by `change`. */
 export function level<G extends Gauge>(gauge: G, labels: Labels[G], change: number): void {
@@ -28,9 +33,13 @@ export function dropLevel<G extends Gauge>(gauge: G, labels: Labels[G]): void {
 export function readings(gauge: string): Iterable<Reading> {
   return levels.get(gauge)?.values() ?? []
 }
+/** The series that a set of labels belongs to. */
+export function idOf(labels: object): string {
+  return Object.values(labels).join('\u0000')
+}
 
-function reading<G extends Gauge>(gauge: G, labels: Labels[G]): Reading {
-  const series = levels.get(gauge) ?? new Map<string, Reading>()
+function reading<G extends Gauge>(gauge: G, labels: Labels[G]): Level {
+  const series = levels.get(gauge) ?? new Map<string, Level>()
   levels.set(gauge, series)
   const id = idOf(labels)
   const found = series.get(id) ?? { value: 0, attributes: attributesOf(gauge, labels) }
@@ -38,7 +47,8 @@ function reading<G extends Gauge>(gauge: G, labels: Labels[G]): Reading {
   return found
 }
 
-function idOf(labels: object): string {
+/** The series that a set of labels belongs to. */
+export function idOf(labels: object): string {
   return Object.values(labels).join('\u0000')
 }
 

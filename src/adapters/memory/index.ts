@@ -1,4 +1,5 @@
 // The memory store: a full store for one process, and the test double of the others.
+import { CheckpointStore } from '../../core/checkpoint-store.ts'
 import type {
   Adapter,
   Counts,
@@ -43,12 +44,12 @@ export interface MemoryAdapterOptions {
  * await guard.release()
  * ```
  */
-export class MemoryAdapter implements Adapter {
+export class MemoryAdapter extends CheckpointStore implements Adapter {
   /** Locks and permits. */
   readonly grants: Grants
   /** Idempotent calls and cached values. */
   readonly records: Records
-  /** Checkpoints and terms. */
+  /** Checkpoints and terms of leaders. */
   readonly histories: Histories
   /** Rate limits. */
   readonly rates: Rates
@@ -63,6 +64,7 @@ export class MemoryAdapter implements Adapter {
 
   /** Makes an empty store. */
   constructor({ clock = () => performance.now(), onEvent }: MemoryAdapterOptions = {}) {
+    super()
     const signals = new MemorySignals()
     const publish = (channel: string, text: string): boolean => signals.publish(channel, text)
     this.grants = new MemoryGrants(clock, publish)
