@@ -33,10 +33,6 @@ export function dropLevel<G extends Gauge>(gauge: G, labels: Labels[G]): void {
 export function readings(gauge: string): Iterable<Reading> {
   return levels.get(gauge)?.values() ?? []
 }
-/** The series that a set of labels belongs to. */
-export function idOf(labels: object): string {
-  return Object.values(labels).join('\u0000')
-}
 
 function reading<G extends Gauge>(gauge: G, labels: Labels[G]): Level {
   const series = levels.get(gauge) ?? new Map<string, Level>()

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Pool } from 'pg'
+import { CheckpointStore } from '../../core/checkpoint-store.ts'
 import { InvalidArgumentError } from '../../core/errors.ts'
 import { expectBoolean, expectDuration, expectOneOf, expectOptions } from '../../core/expect.ts'
 import type {
@@ -96,7 +97,7 @@ const LONGEST_PREFIX = 200
  * await pool.end()
  * ```
  */
-export class PostgresAdapter implements Adapter {
+export class PostgresAdapter extends CheckpointStore implements Adapter {
   /** Locks and permits. */
   readonly grants: Grants
   /** Idempotent calls and cached values. */
@@ -124,6 +125,7 @@ export class PostgresAdapter implements Adapter {
    * @throws InvalidArgumentError when `pool` is not a pg Pool or an option is not of the documented form
    */
   constructor(pool: Pool, options: PostgresAdapterOptions = {}) {
+    super()
     if (
       typeof (pool as Partial<Pool> | undefined)?.connect !== 'function' ||
       typeof pool.options !== 'object'

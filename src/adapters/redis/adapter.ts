@@ -1,4 +1,5 @@
 // The Redis store: its ports over connections of its own.
+import { CheckpointStore } from '../../core/checkpoint-store.ts'
 import { InvalidArgumentError, StoreUnavailableError } from '../../core/errors.ts'
 import { emit } from '../../core/events.ts'
 import { expectDuration, expectInteger, expectOptions } from '../../core/expect.ts'
@@ -75,7 +76,7 @@ const OLDEST = [6, 2] as const
  * await redis.quit()
  * ```
  */
-export class RedisAdapter implements Adapter {
+export class RedisAdapter extends CheckpointStore implements Adapter {
   /** Locks and permits. */
   readonly grants: Grants
   /** Idempotent calls and cached values. */
@@ -102,6 +103,7 @@ export class RedisAdapter implements Adapter {
    * @throws InvalidArgumentError when `redis` is not an ioredis client or an option is not of the documented form
    */
   constructor(redis: RedisClient, options: RedisAdapterOptions = {}) {
+    super()
     if (typeof (redis as Partial<RedisClient> | undefined)?.duplicate !== 'function') {
       throw new InvalidArgumentError('Expected `redis` to be an ioredis client: new Redis(url)')
     }
