@@ -72,4 +72,12 @@ export {
   type TaskFunction,
 } from './core/scope.ts'
 export { Permit, type PermitOptions, Semaphore, type SemaphoreOptions } from './core/semaphore.ts'
-export type { TaskIdempotency, TaskLock, TaskOptions, TaskSemaphore } from './core/task.ts'
+export type { SharedBreakerOptions } from './core/shared-breakers.ts'
+export type {
+  TaskCircuitBreaker,
+  TaskIdempotency,
+  TaskLock,
+  TaskOptions,
+  TaskRateLimit,
+  TaskSemaphore,
+} from './core/task.ts'

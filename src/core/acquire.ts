@@ -14,7 +14,10 @@ import { type Call, type Waiter, WaitingRoom } from './waiting-room.ts'
 export type GrantKind = 'lock' | 'semaphore' | 'checkpoint' | 'leader'
 
 /** What holding a grant needs of a store. */
-export type GrantProvider = Pick<Adapter, 'grants' | 'signals' | 'deadline' | 'onEvent'>
+export type GrantProvider = Pick<
+  Adapter,
+  'grants' | 'signals' | 'transactions' | 'deadline' | 'onEvent'
+>
 
 /** What is wanted. */
 export interface Wanted {

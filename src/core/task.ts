@@ -1,5 +1,6 @@
 // What a task may be guarded by, and how its options become policies.
-import type { CircuitBreaker } from './circuit-breaker.ts'
+import type { BreakerProvider } from './breaker-mirror.ts'
+import { CircuitBreaker } from './circuit-breaker.ts'
 import { RateLimitedError } from './errors.ts'
 import {
   expectDuration,
@@ -14,8 +15,9 @@ import { type AcquireOptions, Lock, type LockOptions } from './lock.ts'
 import { holdingPolicy, inside, type RetryOptions, retryPolicy, timeoutPolicy } from './policies.ts'
 import { inOrder, type Policy } from './policy.ts'
 import type { Adapter } from './ports.ts'
-import type { RateLimiter } from './rate-limiter.ts'
+import { RateLimiter, type RateLimiterOptions, type RateLimitProvider } from './rate-limiter.ts'
 import { Semaphore, type SemaphoreOptions } from './semaphore.ts'
+import { type SharedBreakerOptions, sharedBreaker } from './shared-breakers.ts'
 
 /** The lock of a task: a {@link Lock}, or the options of one that is made for it. */
 export type TaskLock = Lock | (LockOptions & Pick<AcquireOptions, 'timeout'>)
@@ -24,6 +26,15 @@ export type TaskLock = Lock | (LockOptions & Pick<AcquireOptions, 'timeout'>)
 export type TaskSemaphore =
   | Semaphore
   | (SemaphoreOptions & Pick<AcquireOptions, 'timeout'> & { readonly limit: number })
+
+/** The rate limit of a task: a {@link RateLimiter}, or the options of one. */
+export type TaskRateLimit = RateLimiter | RateLimiterOptions
+
+/**
+ * The circuit breaker of a task: a {@link CircuitBreaker}, or the options of one, which all tasks of this process that
+ * name the same `key` and store share; the options of the first of them hold.
+ */
+export type TaskCircuitBreaker = CircuitBreaker | SharedBreakerOptions
 
 /** The idempotency of a task: its key, and where and how long the outcome is kept. */
 export interface TaskIdempotency extends IdempotencyOptions {
@@ -45,9 +56,14 @@ export interface TaskOptions {
   /** Runs the task once for a key and replays its value afterwards. */
   readonly idempotency?: TaskIdempotency | undefined
   /** Spends a unit of a rate limit for each attempt; a refusal is a `RateLimitedError`. */
-  readonly rateLimiter?: RateLimiter | undefined
-  /** Calls the task through a circuit breaker; an open one is a `CircuitOpenError`. */
-  readonly circuitBreaker?: CircuitBreaker | undefined
+  readonly rateLimit?: TaskRateLimit | undefined
+  /**
+   * Calls the task through a circuit breaker; an open one is a `CircuitOpenError`.
+   *
+   * A timeout of the task counts as a failure when it passes, whether or not the function settles. A task that was
+   * aborted, or refused by its lock or semaphore, counts for nothing.
+   */
+  readonly circuitBreaker?: TaskCircuitBreaker | undefined
   /** Runs the task while a lock is held. */
   readonly lock?: TaskLock | undefined
   /** Runs the task while a permit is held. */
@@ -62,7 +78,7 @@ interface Surroundings {
 /** The policies of a task's options, as one. */
 export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
   const { name, timeout, retry, idempotency, lock, semaphore } = options
-  const { rateLimiter, circuitBreaker } = options
+  const { rateLimit, circuitBreaker } = options
   const subject = name === undefined ? 'The task' : `The task '${expectName('name', name)}'`
   return inOrder({
     idempotency: idempotency && idempotencyPolicy(scope, idempotency),
@@ -71,8 +87,8 @@ export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
         ? undefined
         : timeoutPolicy(expectDuration('timeout', timeout), subject),
     retry: retry === undefined ? undefined : retryPolicy(readRetry(retry)),
-    rateLimit: rateLimiter && rateLimitPolicy(rateLimiter),
-    circuitBreaker: circuitBreaker && breakerPolicy(circuitBreaker),
+    rateLimit: rateLimit && rateLimitPolicy(scope, rateLimit),
+    circuitBreaker: circuitBreaker && breakerPolicy(scope, circuitBreaker),
     lock: lock && lockPolicy(scope, lock),
     semaphore: semaphore && semaphorePolicy(scope, semaphore),
   })
@@ -89,7 +105,9 @@ function idempotencyPolicy(scope: Surroundings, options: TaskIdempotency): Polic
   }
 }
 
-function rateLimitPolicy(limiter: RateLimiter): Policy {
+function rateLimitPolicy(scope: Surroundings, limit: TaskRateLimit): Policy {
+  const limiter =
+    limit instanceof RateLimiter ? limit : new RateLimiter(readRateLimit(scope, limit))
   return async (passage, next) => {
     const { allowed, retryAfter, rule } = await limiter.consume()
     if (allowed) return next(passage)
@@ -99,8 +117,24 @@ function rateLimitPolicy(limiter: RateLimiter): Policy {
   }
 }
 
-function breakerPolicy(breaker: CircuitBreaker): Policy {
+function readRateLimit({ provider }: Surroundings, limit: RateLimiterOptions): RateLimiterOptions {
+  const options = expectOptions(limit, 'such as `{ key, limit: 100, window: 60_000 }`')
+  // What the scope's store lacks is found when the limiter is made.
+  return { ...options, provider: options.provider ?? (provider as RateLimitProvider | undefined) }
+}
+
+function breakerPolicy(scope: Surroundings, given: TaskCircuitBreaker): Policy {
+  const breaker = given instanceof CircuitBreaker ? given : sharedBreaker(readBreaker(scope, given))
   return (passage, next) => breaker.execute(() => next(passage), { signal: passage.signal })
+}
+
+function readBreaker(
+  { provider }: Surroundings,
+  breaker: SharedBreakerOptions,
+): SharedBreakerOptions {
+  const options = expectOptions(breaker, 'such as `{ key }`, or a CircuitBreaker')
+  const stateProvider = options.stateProvider ?? (provider as BreakerProvider | undefined)
+  return { ...options, key: expectName('key', options.key), stateProvider }
 }
 
 function lockPolicy(scope: Surroundings, lock: TaskLock): Policy {

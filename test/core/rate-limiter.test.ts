@@ -236,10 +236,10 @@ describe('with the store away', () => {
 
 test('a task is charged for each attempt, and refused with a RateLimitedError', async () => {
   await using s = scope()
-  const rateLimiter = new RateLimiter({ key: 'task', limit: 2, window: 60_000 })
-  expect((await s.task(() => 1, { rateLimiter }))[1]).toBe(1)
-  expect((await s.task(() => 2, { rateLimiter }))[1]).toBe(2)
-  const [error] = await s.task(() => 3, { rateLimiter })
+  const rateLimit = new RateLimiter({ key: 'task', limit: 2, window: 60_000 })
+  expect((await s.task(() => 1, { rateLimit }))[1]).toBe(1)
+  expect((await s.task(() => 2, { rateLimit }))[1]).toBe(2)
+  const [error] = await s.task(() => 3, { rateLimit })
   expect(error).toMatchObject({ code: 'ERR_HOLDFAST_RATE_LIMITED' })
   expect((error as RateLimitedError).retryAfter).toBeGreaterThan(20_000)
 })

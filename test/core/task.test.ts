@@ -2,10 +2,12 @@
 
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import {
+  CircuitBreaker,
   isAcquireTimeoutError,
   isTimeoutError,
   Lock,
   MemoryAdapter,
+  type Scope,
   Semaphore,
   scope,
 } from '../../src/index.ts'
@@ -201,6 +203,169 @@ test('policies apply in one order, whatever order they are written in', async ()
   await using held = await lock.acquire()
   expect(await s.task(work, options)).toEqual([undefined, 2])
   expect(held.held).toBe(true)
+})
+
+test('quota is spent before the breaker is asked, and the breaker is asked before a lock is waited for', async () => {
+  const provider = new MemoryAdapter()
+  await using s = scope({ provider })
+  const calls = { key: 'api', limit: 3, window: 60_000 }
+  const breaker = new CircuitBreaker({ stateProvider: provider, key: 'api', failureThreshold: 1 })
+  await breaker.isolate()
+  await using held = await new Lock(undefined, { provider, key: 'k' }).acquire()
+  const run = (retry = 1) =>
+    s.task(() => 'ran', {
+      lock: { key: 'k' },
+      circuitBreaker: breaker,
+      rateLimit: calls,
+      retry: { attempts: retry, delay: 1 },
+      timeout: 5_000,
+    })
+  // The lock is taken, and nobody waits for it behind an open breaker. Each attempt is charged.
+  expect((await run(2))[0]).toMatchObject({ code: 'ERR_HOLDFAST_CIRCUIT_OPEN' })
+  expect((await run())[0]).toMatchObject({ code: 'ERR_HOLDFAST_CIRCUIT_OPEN' })
+  expect((await run())[0]).toMatchObject({ code: 'ERR_HOLDFAST_RATE_LIMITED' })
+  expect(held.held).toBe(true)
+})
+
+test('a replay costs no quota', async () => {
+  await using s = scope({ provider: new MemoryAdapter() })
+  const options = {
+    idempotency: { key: 'k' },
+    rateLimit: { key: 'api', limit: 1, window: 60_000 },
+  }
+  for (const _again of [1, 2, 3]) {
+    expect(await s.task(() => 'done', options)).toEqual([undefined, 'done'])
+  }
+})
+
+describe('the circuit breaker of a task', () => {
+  const down = () => Promise.reject(new Error('down'))
+  const isOpen = { code: 'ERR_HOLDFAST_CIRCUIT_OPEN' }
+  const breaker = () => ({ key: 'api', failureThreshold: 2, resetTimeout: 60_000 })
+
+  test('is one for all that name its key, however often its options are written', async () => {
+    const provider = new MemoryAdapter()
+    await using s = scope({ provider })
+    let calls = 0
+    for (let call = 0; call < 20; call++) {
+      await s.task(
+        () => {
+          calls++
+          return down()
+        },
+        { circuitBreaker: breaker() },
+      )
+    }
+    expect(calls).toBe(2)
+    // Also for a child scope, and for another scope with the store.
+    const child = s.scope()
+    expect((await child.task(() => 1, { circuitBreaker: breaker() }))[0]).toMatchObject(isOpen)
+    await using other = scope({ provider })
+    expect((await other.task(() => 1, { circuitBreaker: breaker() }))[0]).toMatchObject(isOpen)
+    await using elsewhere = scope({ provider: new MemoryAdapter() })
+    expect(await elsewhere.task(() => 1, { circuitBreaker: breaker() })).toEqual([undefined, 1])
+  })
+
+  test('counts a timeout when it passes, though the function never settles', async () => {
+    await using s = scope({ provider: new MemoryAdapter(), disposeTimeout: 1 })
+    for (const _call of [1, 2]) {
+      const hung = await s.task(() => new Promise(() => {}), {
+        circuitBreaker: breaker(),
+        timeout: 5,
+      })
+      expect(isTimeoutError(hung[0])).toBe(true)
+    }
+    // The breaker opens behind the caller's back.
+    await pause(1)
+    expect((await s.task(() => 1, { circuitBreaker: breaker() }))[0]).toMatchObject(isOpen)
+  })
+
+  test.each<[string, (s: Scope) => Promise<unknown>]>([
+    [
+      'a lock that was busy',
+      (s) => s.task(down, { circuitBreaker: breaker(), lock: { key: 'k', timeout: 0 } }),
+    ],
+    [
+      'a full queue',
+      async (s) => {
+        const lock = { key: 'k', maxWaiters: 1 }
+        const signal = AbortSignal.timeout(20)
+        await Promise.all([
+          s.task(down, { circuitBreaker: breaker(), signal, lock }),
+          s.task(down, { circuitBreaker: breaker(), signal, lock }),
+        ])
+      },
+    ],
+    [
+      'a semaphore without a permit',
+      (s) =>
+        s.task(down, { circuitBreaker: breaker(), semaphore: { key: 'p', limit: 1, timeout: 0 } }),
+    ],
+    [
+      'a task that its caller aborts',
+      async (s) => {
+        const controller = new AbortController()
+        const running = s.task(
+          ({ signal }) =>
+            new Promise((_resolve, reject) => {
+              signal.addEventListener('abort', () => reject(signal.reason))
+            }),
+          { circuitBreaker: breaker(), signal: controller.signal },
+        )
+        await pause(1)
+        controller.abort('no longer wanted')
+        await running
+      },
+    ],
+  ])('does not count %s', async (_what, refuse) => {
+    const provider = new MemoryAdapter()
+    await using s = scope({ provider, disposeTimeout: 1 })
+    await using held = await new Lock(undefined, { provider, key: 'k' }).acquire()
+    await using permit = await new Semaphore(1, { provider, key: 'p' }).acquire()
+    for (const _time of [1, 2, 3]) await refuse(s)
+    expect(await s.task(() => 'closed', { circuitBreaker: breaker() })).toEqual([
+      undefined,
+      'closed',
+    ])
+    expect([held.held, permit.held]).toEqual([true, true])
+  })
+
+  test('gets its probe back from a task that was refused by its lock', async () => {
+    const provider = new MemoryAdapter()
+    await using s = scope({ provider })
+    const circuitBreaker = { key: 'api', failureThreshold: 1, resetTimeout: 1, halfOpenRequests: 1 }
+    await using held = await new Lock(undefined, { provider, key: 'k' }).acquire()
+    await s.task(down, { circuitBreaker })
+    await pause(5)
+    // It would wait for half a minute if the refused task had kept the only probe.
+    const [refused] = await s.task(() => 1, { circuitBreaker, lock: { key: 'k', timeout: 0 } })
+    expect(isAcquireTimeoutError(refused)).toBe(true)
+    expect(await s.task(() => 'well again', { circuitBreaker })).toEqual([undefined, 'well again'])
+    expect(held.held).toBe(true)
+  })
+
+  test('needs a key, and a store that can count', async () => {
+    await using s = scope()
+    const [keyless] = await s.task(() => 1, { circuitBreaker: { failureThreshold: 1 } as never })
+    expect(keyless?.message).toContain('Expected `key` to be')
+    const { grants, records, signals, deadline } = new MemoryAdapter()
+    const provider = { grants, records, signals, deadline } as MemoryAdapter
+    await using poor = scope({ provider })
+    const [error] = await poor.task(() => 1, { circuitBreaker: { key: 'api' } })
+    expect(error).toMatchObject({ code: 'ERR_HOLDFAST_INVALID_ARGUMENT' })
+  })
+})
+
+test('a permit is held until the work has settled, also when the task has answered with a timeout', async () => {
+  const provider = new MemoryAdapter()
+  await using s = scope({ provider })
+  const work = deferred<void>()
+  const semaphore = { key: 'p', limit: 1, timeout: 0 }
+  const [error] = await s.task(() => work.promise, { timeout: 10, semaphore })
+  expect(isTimeoutError(error)).toBe(true)
+  expect(isAcquireTimeoutError((await s.task(() => 1, { semaphore }))[0])).toBe(true)
+  work.resolve()
+  await new Semaphore(1, { provider, key: 'p' }).run(() => {}, { timeout: 1_000 })
 })
 
 test('a lock that cannot be had in time is the task’s error, and the work does not run', async () => {
