@@ -1,0 +1,46 @@
+// A store on a real server, opened by a child program from what its test says of it.
+
+import { PostgresAdapter } from 'holdfast/postgres'
+import { RedisAdapter } from 'holdfast/redis'
+import { Redis } from 'ioredis'
+import { Pool } from 'pg'
+
+/** Where a store is; survives JSON. */
+export interface StoreAt {
+  readonly kind: 'redis' | 'postgres'
+  readonly url: string
+  /** A name that nobody else uses: the prefix of keys, or the schema. */
+  readonly name: string
+}
+
+export interface OpenStore {
+  readonly provider: RedisAdapter | PostgresAdapter
+  /** Closes the client, and the adapter with it. */
+  close(): Promise<void>
+}
+
+export function openStore({ kind, url, name }: StoreAt): OpenStore {
+  // A client without a listener would end its process, or log, when the test takes the connection away.
+  if (kind === 'redis') {
+    const redis = new Redis(url).on('error', () => {})
+    const provider = new RedisAdapter(redis, { keyPrefix: `${name}:` })
+    return { provider, close: async () => redis.disconnect() }
+  }
+  const pool = new Pool({ connectionString: url, max: 4 }).on('error', () => {})
+  const provider = new PostgresAdapter(pool, { schema: name })
+  return { provider, close: () => pool.end() }
+}
+
+/** Removes what was stored, once nobody uses it any more. */
+export async function dropStore({ kind, url, name }: StoreAt): Promise<void> {
+  if (kind === 'redis') {
+    const redis = new Redis(url)
+    const keys = await redis.keys(`${name}:*`)
+    if (keys.length > 0) await redis.del(...keys)
+    await redis.quit()
+    return
+  }
+  const pool = new Pool({ connectionString: url })
+  await pool.query(`drop schema if exists ${name} cascade`)
+  await pool.end()
+}
