@@ -3,7 +3,12 @@ import { observe, type Watch } from '../telemetry/index.ts'
 import { joinSignals, onAbort } from './abort.ts'
 import { after, type Timer } from './clock.ts'
 import { Standing, TermTelling } from './election-telling.ts'
-import { isAcquireTimeoutError, isQueueFullError, isStoreUnavailableError } from './error-guards.ts'
+import {
+  isAcquireTimeoutError,
+  isClosedError,
+  isQueueFullError,
+  isStoreUnavailableError,
+} from './error-guards.ts'
 import { ClosedError } from './errors.ts'
 import { emit } from './events.ts'
 import { type Ownership, type OwnershipProvider, own } from './ownership.ts'
@@ -260,7 +265,8 @@ async function settle<T>(
   }
 }
 
-/** Whether standing again may help. */
+/** Whether standing again may help: not with a store whose client has been closed. */
 function mayPass(error: unknown): boolean {
-  return isStoreUnavailableError(error) || isAcquireTimeoutError(error) || isQueueFullError(error)
+  if (isStoreUnavailableError(error)) return !isClosedError(error.cause)
+  return isAcquireTimeoutError(error) || isQueueFullError(error)
 }

@@ -7,6 +7,8 @@ import { PartTelling, type Place, type WaitWatch } from './grant-telling.ts'
 /** Where a candidate stands: it asks, it waits for the leader it has found, or it leads. */
 export type ElectionState = 'candidate' | 'follower' | 'leader'
 
+const STATES: readonly ElectionState[] = ['candidate', 'follower', 'leader']
+
 /** Why a term began or ended. */
 export type ElectionReason = 'elected' | 'resigned' | 'expired' | 'lost'
 
@@ -21,6 +23,8 @@ export class Standing {
     this.name = name
     this.#key = key
     this.#onEvent = onEvent
+    // Each state is told of, also one that it never was in.
+    for (const state of STATES) level('leader_election.status', { name, state }, 0)
   }
 
   /** It stands for something else now; undefined when it is no candidate any more. */

@@ -141,6 +141,7 @@ export class LeaderElection {
    *
    * Without the store it stands again every `retryInterval`. One run at a time.
    *
+   * @throws StoreUnavailableError when the client of the store has been closed
    * @throws StoreCorruptError when something else is stored under the election's name
    */
   async run<T>(

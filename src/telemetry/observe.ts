@@ -80,6 +80,7 @@ class Watching<O extends Operation> implements Watch<O> {
   readonly #recording: boolean
   #facts: Partial<Facts[O]>
   #errorType: string | undefined
+  #linked: Set<string> | undefined
 
   constructor(row: OperationRow<Facts[O]>, span: Span | undefined, facts: Partial<Facts[O]>) {
     this.#row = row
@@ -115,6 +116,10 @@ class Watching<O extends Operation> implements Watch<O> {
 
   link(traceparent: string | undefined): void {
     if (!this.#recording || traceparent === undefined) return
+    // Who is waited for is often who was there before, too: one link says it.
+    this.#linked ??= new Set()
+    if (this.#linked.has(traceparent)) return
+    this.#linked.add(traceparent)
     const linked = parseTraceparent(traceparent)
     if (linked) this.#span?.addLink({ context: linked })
   }

@@ -2,12 +2,14 @@
 
 import { describe, expect, test } from 'vitest'
 import {
+  ClosedError,
   isInvalidArgumentError,
   isLeaseLostError,
   LeaderElection,
   type LeaderElectionOptions,
   MemoryAdapter,
   type OwnershipProvider,
+  StoreUnavailableError,
   scope,
   type Term,
 } from '../../src/index.ts'
@@ -386,6 +388,14 @@ describe('without the store', () => {
     provider.always('grants.acquire', undefined)
     await time.pass(3_000)
     expect(terms).toHaveLength(1)
+  })
+
+  test('for good, because its client was closed, the run is over', async () => {
+    const provider = faultyAdapter()
+    const cause = new ClosedError('The client is closed')
+    const closed = new StoreUnavailableError('The client is closed', { outcome: 'none', cause })
+    provider.always('grants.acquire', fails(closed))
+    await expect(candidate(provider).run(() => {})).rejects.toBe(closed)
   })
 
   test('a history that cannot be written keeps nobody from leading', async () => {

@@ -70,6 +70,43 @@ describe('a lease that is not renewed', () => {
   })
 })
 
+describe('a lease with a pace of its own', () => {
+  const pace = { believeFor: 10_000, renewEvery: 2_000 }
+
+  test('is renewed at that pace, and believed for so long after the last renewal was sent', async () => {
+    let works = true
+    const { lease: held, renewals } = lease({
+      pace,
+      renew: () => (works ? Promise.resolve(true) : new Promise(() => {})),
+    })
+    const { signal } = held
+    await time.pass(60_000)
+    expect(renewals).toHaveLength(30)
+    expect(held.remaining()).toBe(10_000)
+    works = false
+    await time.pass(9_999)
+    expect(signal.aborted).toBe(false)
+    await time.pass(1)
+    expect(signal.aborted).toBe(true)
+  })
+
+  test('is never believed for longer than its ttl allows', () => {
+    const { lease: held } = lease({ pace, ttl: 10_001 })
+    expect(held.remaining()).toBe(9_900)
+  })
+
+  test('of which the answer came late counts from when it was sent', async () => {
+    const answer = deferred<boolean>()
+    const answers = [answer.promise]
+    const { lease: held } = lease({ pace, renew: () => answers.shift() ?? new Promise(() => {}) })
+    await time.pass(9_000)
+    answer.resolve(true)
+    await time.settle()
+    // Sent at 2 s.
+    expect(held.remaining()).toBe(3_000)
+  })
+})
+
 describe('a lease that is renewed', () => {
   test('asks at a third of its ttl, and is held for as long as that works', async () => {
     const { lease: held, renewals, losses } = lease()

@@ -28,10 +28,11 @@ async function save(worker: Child, next: number): Promise<void> {
   await worker.next('saved')
 }
 
-/** Lets the worker's function return. */
+/** Lets the worker's function return: its process then ends by itself. */
 async function end(worker: Child): Promise<void> {
   worker.send({ type: 'save' })
   await worker.next('ended')
+  expect(await worker.exit).toEqual({ code: 0, signal: null })
 }
 
 describe.each(stores)('on $kind', (store) => {

@@ -3,7 +3,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
-import { Idempotency, Lock, Semaphore } from '../../src/index.ts'
+import { Checkpointer, Idempotency, Lock, Semaphore } from '../../src/index.ts'
 import { countCommands } from '../support/redis-commands.ts'
 
 const url = inject('redisUrl')
@@ -65,6 +65,19 @@ test('an idempotent call begins by one command and completes by one; a replay is
   await idempotency.run('warm-up', () => 1)
   expect(await commandsOf(() => idempotency.run('call', () => 1))).toEqual(['evalsha', 'evalsha'])
   expect(await commandsOf(() => idempotency.run('call', () => 2))).toEqual(['evalsha'])
+})
+
+test('a checkpoint is saved by one command and read by one; a task is resumed by two', async () => {
+  const at = (sequence: number) => ({ taskId: 'adapter', sequence, timestamp: 0, state: sequence })
+  await provider.saveCheckpoint(at(0))
+  await provider.loadLatestCheckpoint('adapter')
+  expect(await commandsOf(() => provider.saveCheckpoint(at(1)))).toEqual(['evalsha'])
+  expect(await commandsOf(() => provider.loadLatestCheckpoint('adapter'))).toEqual(['evalsha'])
+  const task = new Checkpointer(undefined, { provider, taskId: 'task' })
+  await task.run((run) => run.save('warm up'))
+  const commands = await commandsOf(() => task.run((run) => run.save('saved')))
+  // Owned, read, saved, given back.
+  expect(commands).toEqual(['evalsha', 'evalsha', 'evalsha', 'evalsha'])
 })
 
 test('a script that the server has forgotten costs one command more, and nobody notices', async () => {

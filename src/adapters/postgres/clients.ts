@@ -1,6 +1,6 @@
 // The user's pool: its clients are borrowed for one statement at a time, within a deadline, and never held while waiting.
 import type { Pool, PoolClient } from 'pg'
-import { StoreUnavailableError } from '../../core/errors.ts'
+import { ClosedError, StoreUnavailableError } from '../../core/errors.ts'
 import { isHarmless } from './failure.ts'
 import { Turns } from './turns.ts'
 import { left, within } from './within.ts'
@@ -83,9 +83,9 @@ export class Clients {
   async #connect(until: number): Promise<PoolClient> {
     if (this.ended) {
       this.#turns.leave()
-      throw new StoreUnavailableError('The pool that the adapter was given is closed', {
-        outcome: 'none',
-      })
+      const message = 'The pool that the adapter was given is closed'
+      // The cause says that asking again is in vain.
+      throw new StoreUnavailableError(message, { outcome: 'none', cause: new ClosedError(message) })
     }
     // Over only when the pool has answered: until then the attempt takes one of its places.
     const asked = this.#ask(left(until)).catch((error: unknown) => {

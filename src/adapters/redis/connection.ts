@@ -108,9 +108,9 @@ export class Connection {
   #expectOpen(): void {
     if (this.#closed) throw new ClosedError('The adapter was disconnected')
     if (this.#user.status !== 'end') return
-    throw new StoreUnavailableError('The Redis client that the adapter was given is closed', {
-      outcome: 'none',
-    })
+    const message = 'The Redis client that the adapter was given is closed'
+    // The cause says that asking again is in vain.
+    throw new StoreUnavailableError(message, { outcome: 'none', cause: new ClosedError(message) })
   }
 
   #watchFor(client: RedisClient, wait: number): NodeJS.Timeout {
