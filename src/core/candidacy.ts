@@ -220,7 +220,7 @@ export class Candidacy<T> {
         emit(provider.onEvent, {
           name: 'holdfast.leader_election.overrun',
           key,
-          message: `The function of a term has not settled since its signal aborted`,
+          message: 'The function of a term has not settled since its signal aborted',
         })
         if (abandonAfter !== undefined) resolve({ how: 'abandoned' })
       }

@@ -53,8 +53,8 @@ export abstract class CheckpointStore {
       progress: progress === undefined ? undefined : expectNumber('progress', progress, 0, 1),
     }
     const mark = { token: 0, sequence: expectSequence(sequence) }
-    const task = this.#task(taskId)
-    await task.save(encodeCheckpoint(stored, taskId, keeping.maxBytes), mark, keeping)
+    const history = historyOf(this, taskId)
+    await history.save(encodeCheckpoint(stored, taskId, keeping.maxBytes), mark, keeping)
   }
 
   /**
@@ -65,7 +65,7 @@ export abstract class CheckpointStore {
    */
   // biome-ignore lint/suspicious/noExplicitAny: as in `Checkpoint`.
   async loadLatestCheckpoint<S = any>(taskId: string): Promise<Checkpoint<S> | undefined> {
-    const found = await this.#task(taskId).load()
+    const found = await historyOf(this, taskId).load()
     return found && asCheckpoint<S>(found)
   }
 
@@ -75,14 +75,14 @@ export abstract class CheckpointStore {
     taskId: string,
     sequence: number,
   ): Promise<Checkpoint<S> | undefined> {
-    const found = await this.#task(taskId).load(expectSequence(sequence))
+    const found = await historyOf(this, taskId).load(expectSequence(sequence))
     return found && asCheckpoint<S>(found)
   }
 
   /** The checkpoints of a task that are kept, the latest first. Throws as {@link CheckpointStore.loadLatestCheckpoint}. */
   // biome-ignore lint/suspicious/noExplicitAny: as in `Checkpoint`.
   async listCheckpoints<S = any>(taskId: string): Promise<Checkpoint<S>[]> {
-    const found = await this.#task(taskId).list()
+    const found = await historyOf(this, taskId).list()
     return found.map((each) => asCheckpoint<S>(each))
   }
 
@@ -92,7 +92,7 @@ export abstract class CheckpointStore {
    * @throws StoreUnavailableError when the store did not answer
    */
   async cleanupCheckpoints(taskId: string, keep: number): Promise<number> {
-    return this.#task(taskId).trim(expectInteger('keep', keep, 0))
+    return historyOf(this, taskId).trim(expectInteger('keep', keep, 0))
   }
 
   /**
@@ -101,12 +101,12 @@ export abstract class CheckpointStore {
    * @throws StoreUnavailableError when the store did not answer
    */
   async deleteAllCheckpoints(taskId: string): Promise<void> {
-    await this.#task(taskId).remove()
+    await historyOf(this, taskId).remove()
   }
+}
 
-  #task(taskId: string): CheckpointHistory {
-    return new CheckpointHistory(this, { taskId, name: 'checkpoint' })
-  }
+function historyOf(store: CheckpointStore, taskId: string): CheckpointHistory {
+  return new CheckpointHistory(store, { taskId, name: 'checkpoint' })
 }
 
 function expectSequence(sequence: unknown): number {

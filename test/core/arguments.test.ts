@@ -2,9 +2,11 @@
 
 import { describe, expect, test } from 'vitest'
 import {
+  Checkpointer,
   Idempotency,
   type IdempotencyOptions,
   isInvalidArgumentError,
+  LeaderElection,
   Lock,
   type LockOptions,
   type RunOptions,
@@ -249,6 +251,11 @@ describe('legal are', () => {
     const idempotency = new Idempotency({ provider })
     await idempotency.run(name, () => 'done', { fingerprint: name })
     expect((await idempotency.run(name, () => 'again', { fingerprint: name })).replayed).toBe(true)
+    const task = new Checkpointer(undefined, { provider, taskId: name, name })
+    await task.run((run) => run.save(name))
+    expect(await task.load()).toMatchObject({ taskId: name, state: name })
+    const election = new LeaderElection(undefined, { provider, key: name, owner: name, name })
+    expect(await election.run(() => election.leader())).toMatchObject({ owner: name })
   })
 
   test('names that differ, however little: they are different locks', async () => {
