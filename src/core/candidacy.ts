@@ -52,7 +52,6 @@ export interface CandidacyTerms {
 type Ending<T> =
   | { readonly how: 'returned'; readonly value: T }
   | { readonly how: 'threw'; readonly error: unknown }
-  | { readonly how: 'abandoned' }
 
 const TERMS_KEPT = 10
 const TERMS_TTL = 2_592_000_000
@@ -97,8 +96,8 @@ export class Candidacy<T> {
         const term = await this.#campaign(signal)
         if (!term) return undefined
         const ending = await this.#lead(term, work, signal)
-        if (ending.how === 'returned') return ending.value
-        if (ending.how === 'threw') throw ending.error
+        if (ending?.how === 'returned') return ending.value
+        if (ending?.how === 'threw') throw ending.error
       }
     } finally {
       this.#standing.become(undefined)
@@ -182,24 +181,26 @@ export class Candidacy<T> {
     }
   }
 
-  /** Leads for one term; answers 'abandoned' when it is to go on without an ending of its own. */
+  /** Leads for one term; answers how its function has ended where that is the end of the run. */
   async #lead(
     term: Ownership,
     work: LeaderFunction<T>,
-    signal: AbortSignal,
-  ): Promise<Ending<T | undefined>> {
-    const { signal: termSignal, letGo } = joinSignals([term.signal, signal])
+    candidacy: AbortSignal,
+  ): Promise<Ending<T> | undefined> {
+    const { signal, letGo } = joinSignals([term.signal, candidacy])
     this.#term = term
-    const overrun = this.#overrun(termSignal)
+    const overrun = this.#overrun(signal)
     try {
-      const ending = await Promise.race([settle(work, term, termSignal), overrun.abandoned])
+      const ending = await Promise.race([settle(work, term, signal), overrun.abandoned])
       const led = term.held
-      const ended = termSignal.aborted
-      if (ending.how === 'threw' && ended) this.#tellOf(ending.error, termSignal)
+      const ended = signal.aborted
       await term[Symbol.asyncDispose]()
-      // What was thrown after the signal is how the function ended, not a failure of the election.
-      if (led && (ending.how === 'returned' || !ended)) return ending
-      return { how: 'abandoned' }
+      if (ending?.how === 'returned' && led) return ending
+      if (ending?.how !== 'threw') return undefined
+      if (led && !ended) return ending
+      // What is thrown after the signal is how a function ends, and no failure of the election.
+      this.#tellUnlessAborted(ending.error, signal)
+      return undefined
     } finally {
       overrun.stop()
       letGo()
@@ -208,21 +209,18 @@ export class Candidacy<T> {
   }
 
   /** Watches how long a function goes on after its signal. */
-  #overrun(signal: AbortSignal): {
-    readonly abandoned: Promise<{ readonly how: 'abandoned' }>
-    stop(): void
-  } {
+  #overrun(signal: AbortSignal): { readonly abandoned: Promise<undefined>; stop(): void } {
     const { provider, key, ttl, renewDeadline, abandonAfter } = this.#terms
     let timer: Timer | undefined
     let forget = (): void => {}
-    const abandoned = new Promise<{ readonly how: 'abandoned' }>((resolve) => {
+    const abandoned = new Promise<undefined>((resolve) => {
       const late = (): void => {
         emit(provider.onEvent, {
           name: 'holdfast.leader_election.overrun',
           key,
           message: 'The function of a term has not settled since its signal aborted',
         })
-        if (abandonAfter !== undefined) resolve({ how: 'abandoned' })
+        if (abandonAfter !== undefined) resolve(undefined)
       }
       // By then somebody else may lead.
       const patience = abandonAfter ?? ttl - renewDeadline
@@ -241,7 +239,8 @@ export class Candidacy<T> {
     }
   }
 
-  #tellOf(error: unknown, { reason }: AbortSignal): void {
+  /** Tells of an error, unless it only says that the signal has aborted. */
+  #tellUnlessAborted(error: unknown, { reason }: AbortSignal): void {
     const { provider, key } = this.#terms
     const { name } = (error ?? {}) as { name?: string }
     if (error === reason || name === 'AbortError' || name === 'AbortedError') return
