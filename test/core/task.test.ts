@@ -288,12 +288,15 @@ describe('the circuit breaker of a task', () => {
     [
       'a full queue',
       async (s) => {
-        const lock = { key: 'k', maxWaiters: 1 }
-        const signal = AbortSignal.timeout(20)
-        await Promise.all([
-          s.task(down, { circuitBreaker: breaker(), signal, lock }),
-          s.task(down, { circuitBreaker: breaker(), signal, lock }),
-        ])
+        const controller = new AbortController()
+        const options = { circuitBreaker: breaker(), lock: { key: 'k', maxWaiters: 1 } }
+        const waiting = s.task(down, { ...options, signal: controller.signal })
+        await pause(1)
+        const [error] = await s.task(down, options)
+        expect(error).toMatchObject({ code: 'ERR_HOLDFAST_QUEUE_FULL' })
+        controller.abort('enough')
+        await waiting
+        await pause(1)
       },
     ],
     [
