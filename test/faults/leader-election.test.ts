@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, inject, test } from 'vitest'
 import { type Belief, beliefsOf, overlaps, termsOf } from '../support/beliefs.ts'
 import { type Child, type ChildMessage, startChild } from '../support/child.ts'
+import { dropStore } from '../support/drop-store.ts'
 import { eventually } from '../support/eventually.ts'
-import { dropStore, openStore, type StoreAt } from '../support/server-store.ts'
+import { openStore, type StoreAt } from '../support/server-store.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 
 const CANDIDATES = 5

@@ -3,7 +3,8 @@
 import { afterAll, describe, expect, inject, test } from 'vitest'
 import { Checkpointer } from '../../src/index.ts'
 import { type Child, type ChildMessage, startChild } from '../support/child.ts'
-import { dropStore, openStore, type StoreAt } from '../support/server-store.ts'
+import { dropStore } from '../support/drop-store.ts'
+import { openStore, type StoreAt } from '../support/server-store.ts'
 
 const LEASE = 700
 

@@ -30,17 +30,3 @@ export function openStore({ kind, url, name }: StoreAt): OpenStore {
   const provider = new PostgresAdapter(pool, { schema: name })
   return { provider, close: () => pool.end() }
 }
-
-/** Removes what was stored, once nobody uses it any more. */
-export async function dropStore({ kind, url, name }: StoreAt): Promise<void> {
-  if (kind === 'redis') {
-    const redis = new Redis(url)
-    const keys = await redis.keys(`${name}:*`)
-    if (keys.length > 0) await redis.del(...keys)
-    await redis.quit()
-    return
-  }
-  const pool = new Pool({ connectionString: url })
-  await pool.query(`drop schema if exists ${name} cascade`)
-  await pool.end()
-}
