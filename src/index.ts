@@ -29,7 +29,12 @@ export type {
   Resolution,
 } from './core/execution.ts'
 export type { Guard, Release } from './core/guard.ts'
-export { Idempotency, type IdempotencyOptions, type RunOptions } from './core/idempotency.ts'
+export {
+  Idempotency,
+  type IdempotencyOptions,
+  type RunOptions,
+  type TransactionOptions,
+} from './core/idempotency.ts'
 export { type Leader, LeaderElection, type LeaderElectionOptions } from './core/leader-election.ts'
 export {
   type AcquireOptions,
@@ -53,6 +58,8 @@ export type {
   OutcomeReport,
   Outcomes,
   ResourceView,
+  TransactionClient,
+  Transactions,
 } from './core/ports.ts'
 export {
   type ConsumeOptions,

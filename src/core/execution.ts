@@ -16,12 +16,22 @@ import { emit } from './events.ts'
 import { refuse } from './expect.ts'
 import { Lease, validUntil } from './lease.ts'
 import { decodeOutcome, encodeOutcome, type StoredOutcome } from './outcome-codec.ts'
-import type { Adapter, BeginReply, BeginRequest, LostExecution, Takeover } from './ports.ts'
+import type {
+  Adapter,
+  BeginReply,
+  BeginRequest,
+  CommitRequest,
+  LostExecution,
+  Meta,
+  Takeover,
+  TransactionClient,
+  Transactions,
+} from './ports.ts'
 import { callStore, deadlineFor } from './store-call.ts'
 import { undo } from './undo.ts'
 
 /** What `Idempotency` needs of a store. */
-export type IdempotencyProvider = Pick<Adapter, 'records' | 'deadline' | 'onEvent'>
+export type IdempotencyProvider = Pick<Adapter, 'records' | 'transactions' | 'deadline' | 'onEvent'>
 
 /** What `recover` is told of an execution that did not record its outcome. */
 export interface LostCall {
@@ -87,7 +97,22 @@ export interface ExecutionTerms<T> {
   readonly signal: AbortSignal | undefined
 }
 
-type Claimed = Extract<BeginReply, { state: 'claimed' }>
+/** The user's client, and what the store can do in a transaction on it. */
+export interface InTransaction {
+  readonly client: TransactionClient
+  readonly transactions: Transactions
+}
+
+/** A claim that is held, under which the work is to be executed. */
+interface Claim {
+  readonly lease: Lease
+  readonly token: number
+  /** The execution that was taken over, whose outcome is unknown. */
+  readonly lost: LostExecution | undefined
+}
+
+/** Marks the claims of transactions: what such an execution did and did not record was rolled back. */
+const TRANSACTION = 'transaction'
 
 /** One caller's way through the states of a record. */
 export class Execution<T> {
@@ -103,30 +128,100 @@ export class Execution<T> {
     this.#record = `idempotency:${terms.key}`
   }
 
-  async run(
+  /** Executes the work, and keeps its value afterwards. */
+  run(
     work: (context: ExecutionContext) => Promise<T> | T,
     keep: Keep<T> | undefined,
   ): Promise<Executed<T>> {
+    return this.#once({ traceparent: this.#watch.traceparent }, async (claim) => {
+      let value: T
+      try {
+        value = await this.#perform(claim, work)
+      } catch (error) {
+        await this.#forget(claim.lease)
+        throw error
+      }
+      claim.lease.end()
+      const kept = keep?.(value) ?? 'value'
+      if (kept === 'nothing') await this.#dropQuietly()
+      else if (kept === 'value') await this.#commit({ kind: 'value', value })
+      else await this.#commit({ kind: 'tombstone', why: 'its value was not kept' })
+      return value
+    })
+  }
+
+  /** Executes the work in a transaction, and keeps its value in the same one. */
+  runIn(
+    { client, transactions }: InTransaction,
+    work: (context: ExecutionContext) => Promise<T> | T,
+  ): Promise<Executed<T>> {
+    const meta = { traceparent: this.#watch.traceparent, owner: TRANSACTION }
+    return this.#once(meta, async (claim) => {
+      const { lease } = claim
+      try {
+        await this.#uncommitted(() => transactions.begin(client))
+      } catch (error) {
+        await this.#forget(lease)
+        throw error
+      }
+      let value: T
+      try {
+        value = await this.#perform(claim, work)
+        const request = this.#outcome({ kind: 'value', value })
+        if (!(await this.#uncommitted(() => transactions.record(client, request)))) {
+          throw this.#lostClaim()
+        }
+      } catch (error) {
+        await transactions.rollback(client)
+        await this.#forget(lease)
+        throw error
+      }
+      lease.end()
+      await this.#commitTransaction(client, transactions)
+      return value
+    })
+  }
+
+  async #commitTransaction(client: TransactionClient, transactions: Transactions): Promise<void> {
+    try {
+      await this.#bounded(() => transactions.commit(client))
+    } catch (error) {
+      await transactions.rollback(client)
+      // What was committed nevertheless has ended the claim, and is not undone by this.
+      if (isStoreUnavailableError(error) && error.outcome === 'unknown') {
+        this.#giveBack(() => this.#terms.provider.records.drop(this.#record, this.#id))
+      } else await this.#dropQuietly()
+      throw error
+    }
+  }
+
+  /** Answers the outcome that there is, or executes under a claim. */
+  async #once(meta: Meta, execute: (claim: Claim) => Promise<T>): Promise<Executed<T>> {
     const { signal, key, takeover, recover } = this.#terms
     if (signal?.aborted) throw abortError(signal, key)
-    let reply = await this.#begin(takeover ? 'rerun' : 'never')
-    if (reply.state === 'lapsed' && recover) reply = await this.#begin('recover')
+    let reply = await this.#begin(takeover ? 'rerun' : 'never', meta)
+    if (reply.state === 'lapsed' && leftNothing(reply)) reply = await this.#begin('rerun', meta)
+    if (reply.state === 'lapsed' && recover) reply = await this.#begin('recover', meta)
     if (reply.state === 'done') return this.#replay(reply)
     if (reply.state !== 'claimed') throw this.#refusal(reply)
-    const lease = this.#hold()
+    const lost = reply.lost && !leftNothing(reply.lost) ? reply.lost : undefined
+    const claim = { lease: this.#hold(), token: reply.token, lost }
     if (signal?.aborted) {
-      await (reply.lost ? this.#giveUp(lease) : this.#forget(lease))
+      await (lost ? this.#giveUp(claim.lease) : this.#forget(claim.lease))
       throw abortError(signal, key)
     }
-    if (reply.lost && recover && !takeover) {
-      const settled = await this.#recoverLost(reply.lost, lease, recover)
+    if (lost && recover && !takeover) {
+      const settled = await this.#recoverLost(lost, claim.lease, recover)
       if (settled) return settled
     }
-    return this.#execute(reply, lease, work, keep)
+    const recovered = lost !== undefined
+    if (recovered) this.#watch.note({ outcome: 'recovered', recovered })
+    this.#watch.link(lost?.meta.traceparent)
+    return { value: await execute(claim), replayed: false, recovered }
   }
 
   async settle(resolution: NonNullable<Resolution<T>>): Promise<void> {
-    const reply = await this.#begin('recover')
+    const reply = await this.#begin('recover', { traceparent: this.#watch.traceparent })
     if (reply.state === 'done') return
     if (reply.state !== 'claimed') throw this.#refusal(reply)
     if ('value' in resolution) {
@@ -137,7 +232,7 @@ export class Execution<T> {
     }
   }
 
-  async #begin(takeover: Takeover): Promise<BeginReply> {
+  async #begin(takeover: Takeover, meta: Meta): Promise<BeginReply> {
     const { provider, key, lease, ttl, fingerprint } = this.#terms
     const request: BeginRequest = {
       record: this.#record,
@@ -146,7 +241,7 @@ export class Execution<T> {
       ttl,
       fingerprint,
       takeover,
-      meta: { traceparent: this.#watch.traceparent },
+      meta,
     }
     this.#sentAt = now()
     const deadline = deadlineFor(provider, lease)
@@ -175,7 +270,8 @@ export class Execution<T> {
     const { records } = this.#terms.provider
     let tookOver = takeover !== 'never'
     const settled = begun.then((reply) => {
-      tookOver = reply.state === 'claimed' && reply.lost !== undefined
+      const lost = reply.state === 'claimed' ? reply.lost : undefined
+      tookOver = lost !== undefined && !leftNothing(lost)
     })
     this.#giveBack(
       () =>
@@ -192,8 +288,23 @@ export class Execution<T> {
   }
 
   #call<R>(call: (records: Adapter['records']) => Promise<R>): Promise<R> {
+    return this.#bounded(() => call(this.#terms.provider.records))
+  }
+
+  #bounded<R>(call: () => Promise<R>): Promise<R> {
     const { provider, key, lease } = this.#terms
-    return callStore(key, deadlineFor(provider, lease), () => call(provider.records)).answer
+    return callStore(key, deadlineFor(provider, lease), call).answer
+  }
+
+  /** A call in a transaction that is not committed when it fails: it certainly has no effect. */
+  async #uncommitted<R>(call: () => Promise<R>): Promise<R> {
+    try {
+      return await this.#bounded(call)
+    } catch (error) {
+      if (!isStoreUnavailableError(error) || error.outcome === 'none') throw error
+      const { key } = this.#terms
+      throw new StoreUnavailableError(error.message, { key, outcome: 'none', cause: error })
+    }
   }
 
   #replay(reply: Extract<BeginReply, { state: 'done' }>): Executed<T> {
@@ -271,51 +382,44 @@ export class Execution<T> {
     return { value: resolution.value, replayed: true, recovered: true, traceparent }
   }
 
-  async #execute(
-    { token, lost }: Claimed,
-    lease: Lease,
+  async #perform(
+    { lease, token, lost }: Claim,
     work: (context: ExecutionContext) => Promise<T> | T,
-    keep: Keep<T> | undefined,
-  ): Promise<Executed<T>> {
+  ): Promise<T> {
     const { name } = this.#terms
-    const recovered = lost !== undefined
-    if (recovered) this.#watch.note({ outcome: 'recovered', recovered })
-    this.#watch.link(lost?.meta.traceparent)
     const joined = joinSignals([lease.signal, this.#terms.signal])
     level('idempotency.execution.active', { name }, 1)
-    let value: T
     try {
-      value = await work({
+      return await work({
         signal: joined.signal,
-        recovered,
+        recovered: lost !== undefined,
         fencingToken: token,
         stopRenewal: () => lease.stopRenewal(),
       })
-    } catch (error) {
-      await this.#forget(lease)
-      throw error
     } finally {
       joined.letGo()
       level('idempotency.execution.active', { name }, -1)
     }
-    lease.end()
-    const kept = keep?.(value) ?? 'value'
-    if (kept === 'nothing') await this.#dropQuietly()
-    else if (kept === 'value') await this.#commit({ kind: 'value', value })
-    else await this.#commit({ kind: 'tombstone', why: 'its value was not kept' })
-    return { value, replayed: false, recovered }
+  }
+
+  #outcome(outcome: StoredOutcome<T>): CommitRequest {
+    const { ttl, maxBytes, name } = this.#terms
+    const value = encodeOutcome(outcome, maxBytes)
+    sample('idempotency.record.size', { name }, value.length)
+    const meta = { traceparent: this.#watch.traceparent }
+    return { record: this.#record, id: this.#id, value, ttl, meta }
+  }
+
+  #lostClaim(): LeaseLostError {
+    const { key } = this.#terms
+    return new LeaseLostError(`The claim on '${key}' was lost before its outcome was recorded`, {
+      key,
+    })
   }
 
   async #commit(outcome: StoredOutcome<T>): Promise<void> {
-    const { key, ttl, maxBytes, name } = this.#terms
-    const value = encodeOutcome(outcome, maxBytes)
-    sample('idempotency.record.size', { name }, value.length)
-    const { record, id, meta } = {
-      record: this.#record,
-      id: this.#id,
-      meta: { traceparent: this.#watch.traceparent },
-    }
-    const commit = () => this.#call((records) => records.commit({ record, id, value, ttl, meta }))
+    const request = this.#outcome(outcome)
+    const commit = () => this.#call((records) => records.commit(request))
     let committed: boolean
     try {
       committed = await commit()
@@ -323,10 +427,7 @@ export class Execution<T> {
       if (isStoreUnavailableError(error)) void this.#commitLater(commit)
       throw error
     }
-    if (committed) return
-    throw new LeaseLostError(`The claim on '${key}' was lost before its outcome was recorded`, {
-      key,
-    })
+    if (!committed) throw this.#lostClaim()
   }
 
   async #commitLater(commit: () => Promise<boolean>): Promise<void> {
@@ -376,6 +477,11 @@ export class Execution<T> {
     const { provider, key } = this.#terms
     emit(provider.onEvent, { name: 'holdfast.release.failed', key, error })
   }
+}
+
+/** Whether an execution that did not record its outcome certainly did nothing. */
+function leftNothing({ meta }: LostExecution): boolean {
+  return meta.owner === TRANSACTION
 }
 
 /** Takes an answer for a resolution: what is none must not let the work run a second time. */

@@ -1,6 +1,7 @@
 // Idempotent calls: executed once for a key, and replayed to everybody who asks again.
 import { observe } from '../telemetry/index.ts'
 import { defaultAdapter } from './default-adapter.ts'
+import { InvalidArgumentError } from './errors.ts'
 import {
   type Executed,
   type ExecuteWatch,
@@ -23,6 +24,7 @@ import {
   expectProvider,
   expectSignal,
 } from './expect.ts'
+import type { TransactionClient } from './ports.ts'
 
 /** Options of {@link Idempotency}. */
 export interface IdempotencyOptions<T = unknown> {
@@ -63,14 +65,18 @@ export interface IdempotencyOptions<T = unknown> {
   readonly maxBytes?: number | undefined
 }
 
-/** Options of one idempotent call. */
-export interface RunOptions<T = unknown> {
+/** Options of {@link Idempotency.transaction}. */
+export interface TransactionOptions {
   /** What the call was asked to do: the same key with another fingerprint is refused. */
   readonly fingerprint?: string | undefined
   /** Milliseconds that this outcome is kept; default: the `ttl` of the {@link Idempotency}. */
   readonly ttl?: number | undefined
   /** Ends the call; it reaches the function as `signal`. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** Options of one idempotent call. */
+export interface RunOptions<T = unknown> extends TransactionOptions {
   /** What to keep of a value: the `value` itself, `nothing` (the next call runs again), or a `tombstone` (it never does). */
   readonly keep?: Keep<T> | undefined
 }
@@ -138,6 +144,58 @@ export class Idempotency<V = unknown> {
       expectName('key', key)
       expectFunction('work', work)
       return await new Execution(this.#terms(key, options), watch).run(work, options.keep)
+    })
+  }
+
+  /**
+   * Runs `work` in a transaction of the user's own database, in which its outcome is recorded too: exactly once.
+   *
+   * The transaction is begun on `client` and committed when `work` has resolved; whatever fails rolls it back, and the
+   * next caller runs again. So does the next caller after a crash, without `takeover` and `recover`: what was not recorded
+   * was rolled back. It needs a store that is the same database, such as a `PostgresAdapter`. In a transaction that
+   * is repeatable read or serializable, let `lease` be three times what it takes: a renewal meanwhile is a conflict.
+   *
+   * @throws InvalidArgumentError when the provider has no transactions, or when `client` is in one already
+   * @throws StoreUnavailableError with `outcome: 'none'` when it was rolled back; with `outcome: 'unknown'` when no answer
+   * came to the commit: the next caller gets the outcome if it was committed, and runs again if not
+   * @throws LeaseLostError when another caller had taken the claim over meanwhile; it was rolled back
+   *
+   * Throws as {@link Idempotency.run} otherwise.
+   *
+   * @example
+   * ```ts
+   * import { Idempotency } from 'holdfast'
+   * import { PostgresAdapter } from 'holdfast/postgres'
+   * import { Pool } from 'pg'
+   *
+   * const pool = new Pool({ connectionString: process.env.DATABASE_URL })
+   * const orders = new Idempotency({ provider: new PostgresAdapter(pool) })
+   * const client = await pool.connect()
+   * const { value, replayed } = await orders.transaction(client, 'order-1', async (tx) => {
+   *   const { rows } = await tx.query('insert into orders (item) values ($1) returning id', ['book'])
+   *   return { id: rows[0].id }
+   * })
+   * client.release()
+   * console.log(value, replayed)
+   * ```
+   */
+  transaction<C extends TransactionClient, T extends V>(
+    client: C,
+    key: string,
+    work: (client: C, context: ExecutionContext) => Promise<T> | T,
+    options: TransactionOptions = {},
+  ): Promise<Executed<T>> {
+    return observe('idempotency.execute', { name: this.#name }, async (watch) => {
+      expectName('key', key)
+      expectFunction('work', work)
+      const { transactions } = this.#provider
+      if (!transactions) {
+        throw new InvalidArgumentError(
+          'Expected `provider` to be a store with transactions, such as `new PostgresAdapter(pool)`',
+        )
+      }
+      const execution = new Execution<T>(this.#terms(key, options), watch)
+      return await execution.runIn({ client, transactions }, (context) => work(client, context))
     })
   }
 

@@ -3,7 +3,7 @@ import { observe } from '../telemetry/index.ts'
 import { acquire, type Granted, resourceOf, type Wanted } from './acquire.ts'
 import { attemptId } from './attempt-id.ts'
 import { defaultAdapter } from './default-adapter.ts'
-import { AcquireTimeoutError, InvalidArgumentError } from './errors.ts'
+import { AcquireTimeoutError, InvalidArgumentError, LeaseLostError } from './errors.ts'
 import {
   expectBoolean,
   expectDuration,
@@ -18,7 +18,7 @@ import {
 import { type LockMode, LockTelling } from './grant-telling.ts'
 import { Guard, type GuardTerms } from './guard.ts'
 import { Holdings, providerOf } from './lifetime.ts'
-import type { Adapter, ResourceView } from './ports.ts'
+import type { Adapter, ResourceView, TransactionClient } from './ports.ts'
 import { callStore } from './store-call.ts'
 
 /** Options of a {@link Lock}. */
@@ -100,11 +100,66 @@ export class LockGuard extends Guard {
    * Readers of one phase share the token of the last writer.
    */
   readonly fencingToken: number
+  readonly #wanted: Wanted
 
   /** Made by {@link Lock.acquire}; not by users. */
   constructor(wanted: Wanted, granted: Granted, terms: GuardTerms) {
     super(wanted, granted, terms)
+    this.#wanted = wanted
     this.fencingToken = granted.token
+  }
+
+  /**
+   * Makes a transaction of the user's own database one that only this holder, or a later one, can commit.
+   *
+   * Call it first in the transaction: from then until its end no other holder's transaction is let in, and after it no
+   * earlier holder's. That is exclusion which a stopped process cannot break, because the fence and the data commit
+   * together. It needs a store that is the same database, such as a `PostgresAdapter`.
+   *
+   * @throws LeaseLostError when the lock is lost, or a later holder has been here: roll the transaction back
+   * @throws InvalidArgumentError when the provider has no transactions, or when `client` is in none
+   * @throws StoreUnavailableError when the database did not answer, or another holder's transaction did not end in time
+   * @example
+   * ```ts
+   * import { Lock } from 'holdfast'
+   * import { PostgresAdapter } from 'holdfast/postgres'
+   * import { Pool } from 'pg'
+   *
+   * const pool = new Pool({ connectionString: process.env.DATABASE_URL })
+   * const lock = new Lock(undefined, { provider: new PostgresAdapter(pool), key: 'orders:42' })
+   * const guard = await lock.acquire({ timeout: 2_000 })
+   * const client = await pool.connect()
+   * try {
+   *   await client.query('begin')
+   *   await guard.fence(client)
+   *   await client.query('update orders set state = $1 where id = $2', ['shipped', 42])
+   *   await client.query('commit')
+   * } catch (error) {
+   *   await client.query('rollback')
+   *   throw error
+   * } finally {
+   *   client.release()
+   *   await guard.release()
+   * }
+   * ```
+   */
+  async fence(client: TransactionClient): Promise<void> {
+    const { adapter, key } = this.#wanted
+    const { transactions } = adapter
+    if (!transactions) {
+      throw new InvalidArgumentError(
+        'Expected the `provider` of the lock to be a store with transactions, such as `new PostgresAdapter(pool)`',
+        { key },
+      )
+    }
+    this.assertHeld()
+    const resource = resourceOf(this.#wanted)
+    const fence = () => transactions.fence(client, resource, this.fencingToken)
+    if (await callStore(key, adapter.deadline, fence).answer) return
+    throw new LeaseLostError(
+      `A later holder of lock '${key}' has been here; roll the transaction back`,
+      { key },
+    )
   }
 }
 
