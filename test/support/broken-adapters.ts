@@ -3,6 +3,7 @@
 import { MemoryAdapter } from '../../src/adapters/memory/index.ts'
 import type {
   Adapter,
+  Counts,
   GrantRequest,
   Grants,
   Histories,
@@ -14,7 +15,11 @@ import type {
 import type { VirtualTime } from './virtual-time.ts'
 
 /** An adapter with every port. */
-type FullAdapter = Adapter & { readonly rates: Rates; readonly histories: Histories }
+type FullAdapter = Adapter & {
+  readonly rates: Rates
+  readonly counts: Counts
+  readonly histories: Histories
+}
 
 export interface BrokenAdapter {
   /** What it does. */
@@ -32,10 +37,11 @@ function change(
     readonly records?: Partial<Records>
     readonly histories?: Partial<Histories>
     readonly rates?: Partial<Rates>
+    readonly counts?: Partial<Counts>
     readonly signals?: Partial<Signals>
   },
 ): FullAdapter {
-  const { grants, histories, rates, records, signals } = adapter
+  const { grants, histories, rates, counts, records, signals } = adapter
   return {
     deadline: adapter.deadline,
     connect: () => adapter.connect(),
@@ -72,6 +78,11 @@ function change(
       consume: (request) => rates.consume(request),
       reset: (limiter, rules) => rates.reset(limiter, rules),
       ...ports.rates,
+    },
+    counts: {
+      report: (report) => counts.report(report),
+      move: (move) => counts.move(move),
+      ...ports.counts,
     },
     signals: { listen: (channel, listener) => signals.listen(channel, listener), ...ports.signals },
   }
@@ -646,6 +657,48 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     fails: [
       'several units are spent all at once or not at all',
       'several rules allow together or spend nothing',
+    ],
+  },
+  {
+    name: 'counts a report as often as it is sent',
+    make: (adapter) => {
+      let sequence = 0
+      return change(adapter, {
+        counts: {
+          report: (report) => adapter.counts.report({ ...report, sequence: ++sequence }),
+        },
+      })
+    },
+    fails: ['a report that is sent twice is counted once, and the next one is counted'],
+  },
+  {
+    name: 'counts what an older generation has done',
+    make: (adapter) =>
+      change(adapter, {
+        counts: {
+          report: async (report) => {
+            const none = { success: 0, failure: 0, slow: 0 }
+            const { generation } = await adapter.counts.report({ ...report, outcomes: none })
+            return adapter.counts.report({ ...report, generation })
+          },
+        },
+      }),
+    fails: ['outcomes of another generation than the current one are not counted'],
+  },
+  {
+    name: 'makes the transition of whoever asks last',
+    make: (adapter) =>
+      change(adapter, {
+        counts: {
+          move: async (move) => {
+            const first = await adapter.counts.move(move)
+            return adapter.counts.move({ ...move, generation: first.generation })
+          },
+        },
+      }),
+    fails: [
+      'a transition from another generation than the current one is not made',
+      'a transition is told on its channel, with the new generation',
     ],
   },
 ]

@@ -3,7 +3,14 @@ import type { ContractStore } from './store.ts'
 import { Trial } from './trial.ts'
 
 /** The parts of an adapter that checks are about. */
-export type ContractGroup = 'adapter' | 'grants' | 'histories' | 'rates' | 'records' | 'signals'
+export type ContractGroup =
+  | 'adapter'
+  | 'counts'
+  | 'grants'
+  | 'histories'
+  | 'rates'
+  | 'records'
+  | 'signals'
 
 /** One promise of an adapter, and the test of it. */
 export interface ContractCheck {

@@ -1,6 +1,7 @@
 // The contract: every promise that an adapter makes, as data.
 import { adapterChecks } from './adapter.ts'
 import type { ContractCheck } from './check.ts'
+import { countChecks } from './counts.ts'
 import { grantChecks } from './grants/index.ts'
 import { historyChecks } from './histories.ts'
 import { rateChecks } from './rates.ts'
@@ -28,5 +29,6 @@ export const contract: readonly ContractCheck[] = [
   ...recordChecks,
   ...historyChecks,
   ...rateChecks,
+  ...countChecks,
   ...signalChecks,
 ]
