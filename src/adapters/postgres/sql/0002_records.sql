@@ -25,6 +25,8 @@ create table holdfast.records (
   kept_by text collate "C",
   kept_at timestamptz,
   fresh_until timestamptz,
+  -- However long a claim makes the record last.
+  kept_until timestamptz,
   kept_meta text,
   expires_at timestamptz not null
 ) with (fillfactor = 70);
@@ -74,17 +76,17 @@ begin
     continue when not found;
     moment := clock_timestamp();
     live := r.expires_at > moment and (r.claim is not null or r.value is not null);
-    kept := live and r.value is not null;
+    kept := live and r.value is not null and r.kept_until > moment;
     if live then
       -- Checked first, so that another payload learns nothing of the record.
       if r.fingerprint <> p_fingerprint then
         record_begin.state := 'mismatch';
         return;
       end if;
+      if r.value is not null and (r.kept_at is null or r.fresh_until is null or r.kept_until is null) then
+        raise exception 'an outcome is not of the form that this library writes' using errcode = 'HF001';
+      end if;
       if kept then
-        if r.kept_at is null or r.fresh_until is null then
-          raise exception 'an outcome is not of the form that this library writes' using errcode = 'HF001';
-        end if;
         record_begin.value := r.value;
         record_begin.age := greatest(0, floor(extract(epoch from moment - r.kept_at) * 1000))::bigint;
         record_begin.kept_meta := r.kept_meta;
@@ -142,7 +144,7 @@ begin
     lost_fingerprint = case when lost then r.fingerprint end,
     lost_meta = case when lost then r.claim_meta end,
     value = case when kept then value end,
-    expires_at = case when kept then greatest(expires_at, moment + lease) else moment + ttl end
+    expires_at = case when kept then greatest(r.kept_until, moment + lease) else moment + ttl end
   where key = p_key
   returning token into record_begin.number;
   record_begin.state := 'claimed';
@@ -181,6 +183,7 @@ begin
     kept_by = p_id,
     kept_at = clock_timestamp(),
     fresh_until = coalesce(clock_timestamp() + p_fresh_for * interval '1 millisecond', 'infinity'),
+    kept_until = clock_timestamp() + p_ttl * interval '1 millisecond',
     kept_meta = p_meta,
     expires_at = clock_timestamp() + p_ttl * interval '1 millisecond'
   where key = p_key and claim = p_id and expires_at > clock_timestamp()
@@ -207,7 +210,7 @@ declare
 begin
   update holdfast.records set
     claim = null,
-    expires_at = case when value is null then clock_timestamp() else expires_at end
+    expires_at = case when value is null then clock_timestamp() else kept_until end
   where key = p_key and claim = p_id and expires_at > clock_timestamp()
   returning waited into waits;
   if not found then
@@ -230,9 +233,10 @@ declare
   fresh_for constant interval := p_fresh_for * interval '1 millisecond';
 begin
   insert into holdfast.records as r
-    (key, token, value, kept_at, fresh_until, kept_meta, expires_at)
+    (key, token, value, kept_at, fresh_until, kept_until, kept_meta, expires_at)
   values (p_key, 0, p_value, clock_timestamp(),
-    coalesce(clock_timestamp() + fresh_for, 'infinity'), p_meta, clock_timestamp() + ttl)
+    coalesce(clock_timestamp() + fresh_for, 'infinity'), clock_timestamp() + ttl, p_meta,
+    clock_timestamp() + ttl)
   on conflict (key) do update set
     fingerprint = null,
     claim = null,
@@ -240,6 +244,7 @@ begin
     kept_by = null,
     kept_at = clock_timestamp(),
     fresh_until = coalesce(clock_timestamp() + fresh_for, 'infinity'),
+    kept_until = clock_timestamp() + ttl,
     kept_meta = excluded.kept_meta,
     expires_at = clock_timestamp() + ttl;
   if p_channel is not null then
