@@ -8,7 +8,10 @@ import { type Argument, ask, type Row } from './statement.ts'
 import type { Store } from './store.ts'
 import { left } from './within.ts'
 
-/** Whether the client is outside of any transaction: one of its own begins with each statement then. */
+/**
+ * Whether the client is outside of any transaction: each statement begins one of its own then. It has no parameters, or
+ * its parts would be sent, and take their time, one after the other.
+ */
 const OUTSIDE = 'select (transaction_timestamp() = statement_timestamp())::text'
 
 /** Transactions of the user's own. */
@@ -29,13 +32,14 @@ export class PostgresTransactions implements Transactions {
     expectClient(client)
     // Before the transaction, so that what this migrates is seen in it.
     await this.#store.connect()
-    try {
-      const [outside] = await ask(client as ClientBase, { text: OUTSIDE }, [], this.#until())
-      if (outside !== 'true') throw nested()
-      await this.#send(client, 'begin')
-    } catch (error) {
-      throw isInFailedTransaction(error) ? nested() : undone(error, 'transaction')
+    if (await this.#isInTransaction(client)) {
+      throw new InvalidArgumentError(
+        'Expected `client` to be outside of any transaction: one is begun and committed here',
+      )
     }
+    await this.#send(client, 'begin').catch((error: unknown) => {
+      throw undone(error, 'transaction')
+    })
   }
 
   async commit(client: TransactionClient): Promise<void> {
@@ -57,18 +61,30 @@ export class PostgresTransactions implements Transactions {
   async fence(client: TransactionClient, resource: string, token: number): Promise<boolean> {
     expectClient(client)
     await this.#store.connect()
+    if (!(await this.#isInTransaction(client))) {
+      throw new InvalidArgumentError(
+        'Expected `client` to be in a transaction: a fence excludes nobody beyond the one that raises it',
+      )
+    }
     const args = [this.#store.key(resource), token]
     const [raised] = await this.#ask(client, this.#fence, args, resource)
-    if (typeof raised === 'string') return raised === '1'
-    throw new InvalidArgumentError(
-      'Expected `client` to be in a transaction: a fence excludes nobody beyond the one that raises it',
-    )
+    return raised === '1'
   }
 
   async record(client: TransactionClient, request: CommitRequest): Promise<boolean> {
     const [{ text }, record, args] = this.#records.commitCall(request)
     const [done] = await this.#ask(client, text, args, record)
     return done === '1'
+  }
+
+  async #isInTransaction(client: TransactionClient): Promise<boolean> {
+    try {
+      const [outside] = await ask(client as ClientBase, { text: OUTSIDE }, [], this.#until())
+      return outside !== 'true'
+    } catch (error) {
+      if (isInFailedTransaction(error)) return true
+      throw undone(error, 'transaction')
+    }
   }
 
   async #ask(
@@ -98,7 +114,6 @@ export class PostgresTransactions implements Transactions {
 
 /** The typed error of a statement in a transaction, which is not committed after it. */
 function undone(error: unknown, key: string): Error {
-  if (error instanceof InvalidArgumentError) return error
   if (!isBroken(error)) return typed(error, key, 'none')
   return new StoreUnavailableError(`The connection of the transaction broke about '${key}'`, {
     key,
@@ -112,11 +127,5 @@ function expectClient(client: TransactionClient): void {
   if (typeof query === 'function' && idleCount === undefined) return
   throw new InvalidArgumentError(
     'Expected `client` to be a client of pg, such as `await pool.connect()`: a pool sends every statement over another connection',
-  )
-}
-
-function nested(): InvalidArgumentError {
-  return new InvalidArgumentError(
-    'Expected `client` to be outside of any transaction: one is begun and committed here',
   )
 }

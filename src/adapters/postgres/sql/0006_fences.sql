@@ -8,14 +8,10 @@ create table holdfast.fences (
   raised_at timestamptz not null
 ) with (fillfactor = 70);
 
--- Raises the fence of a resource as part of the caller's transaction. Answers whether no greater token was there before;
--- null when this statement is the whole transaction.
+-- Raises the fence of a resource as part of the caller's transaction. Answers whether no greater token was there before.
 create function holdfast.fence_raise(p_resource text, p_token bigint)
 returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if transaction_timestamp() = statement_timestamp() then
-    return null;
-  end if;
   insert into holdfast.fences as f (resource, token, raised_at)
   values (p_resource, p_token, clock_timestamp())
   on conflict (resource) do update set token = excluded.token, raised_at = excluded.raised_at
