@@ -1,19 +1,21 @@
 // Calls a dependency through a shared breaker in a loop, and tells of every change of its state by the server's clock.
 
 import { CircuitBreaker, isCircuitOpenError } from 'holdfast'
-import { RedisAdapter } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { argument, hear, tell } from '../support/parent.ts'
+import { openStore, type StoreChoice } from './child-store.ts'
 
-const { url, keyPrefix, probeLease } = argument<{
-  url: string
+const { store, dependencyUrl, keyPrefix, probeLease } = argument<{
+  store: StoreChoice
+  dependencyUrl: string
   keyPrefix: string
   probeLease: number
 }>()
-const redis = new Redis(url)
+const redis = new Redis(dependencyUrl)
+const { provider, serverTime } = await openStore(store)
 const breaker = new CircuitBreaker({
-  stateProvider: new RedisAdapter(redis, { keyPrefix }),
-  key: 'dependency',
+  stateProvider: provider,
+  key: keyPrefix,
   failureThreshold: 10,
   window: 5_000,
   resetTimeout: 800,
@@ -21,11 +23,6 @@ const breaker = new CircuitBreaker({
   halfOpenRequests: 2,
   probeLease,
 })
-
-async function serverTime(): Promise<number> {
-  const [seconds, micros] = await redis.time()
-  return Number(seconds) * 1_000 + Number(micros) / 1_000
-}
 
 breaker.on('stateChange', (state) => {
   void serverTime().then((at) => tell('state', { state, at }))

@@ -3,7 +3,7 @@
 import { Client, Pool, type QueryConfig } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
 import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
-import { type HoldfastEvent, Idempotency, Lock, Semaphore } from '../../src/index.ts'
+import { type HoldfastEvent, Idempotency, Lock, RateLimiter, Semaphore } from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { startPgbouncer, testsPgbouncer } from '../support/pgbouncer.ts'
 
@@ -58,6 +58,72 @@ test('a permit is one statement, an idempotent call two, and its replay one', as
   const run = () => idempotency.run('call', () => 1)
   expect(await statementsOf(run)).toEqual(['record_begin', 'record_commit'])
   expect(await statementsOf(run)).toEqual(['record_begin'])
+})
+
+test('a rate limit is one statement, however many rules it has; what is known to be exhausted is none', async () => {
+  const single = new RateLimiter({ provider, key: 'rate', limit: 2, window: 60_000 })
+  const ask = async () => (await single.consume()).allowed
+  expect(await statementsOf(ask)).toEqual(['rate_spend'])
+  expect(await statementsOf(ask)).toEqual(['rate_spend'])
+  expect(await statementsOf(ask)).toEqual(['rate_spend'])
+  expect(await statementsOf(ask)).toEqual([])
+  const rules = [
+    { limit: 3, window: 1_000 },
+    { limit: 5, window: 60_000 },
+  ]
+  const several = new RateLimiter({ provider, key: 'rates', rules })
+  expect(await statementsOf(() => several.consume())).toEqual(['rate_spend_all'])
+})
+
+test('a report, a transition and each step of a record and of a history are one statement each', async () => {
+  const { counts, records, histories } = provider
+  const outcomes = { success: 1, failure: 0, slow: 0 }
+  const report = {
+    breaker: 'b',
+    generation: 0,
+    window: 1_000,
+    outcomes,
+    reporter: 'r',
+    sequence: 1,
+  }
+  const move = {
+    breaker: 'b',
+    generation: 0,
+    phase: 'open' as const,
+    openFor: 1_000,
+    trips: 1,
+    channel: 'c',
+  }
+  expect(await statementsOf(() => counts.report(report))).toEqual(['breaker_report'])
+  expect(await statementsOf(() => counts.move(move))).toEqual(['breaker_move'])
+
+  const notice = { channel: 'c', text: 'changed' }
+  const put = { record: 'r', value: 'v', ttl: 60_000, freshFor: 1, meta: {}, notice }
+  expect(await statementsOf(() => records.put(put))).toEqual(['record_put'])
+  expect(await statementsOf(() => records.remove('r', notice))).toEqual(['record_remove'])
+
+  const step = { token: 1, keep: 10, ttl: 60_000, meta: {} }
+  const append = (sequence: number) =>
+    histories.append({ history: 'h', sequence, value: 'x'.repeat(1_000_000), ...step })
+  expect(await statementsOf(() => histories.open('h', 1, 60_000))).toEqual(['history_open'])
+  expect(await statementsOf(() => append(0))).toEqual(['history_append'])
+  expect(await statementsOf(() => append(1))).toEqual(['history_append'])
+  expect(await statementsOf(() => histories.read('h'))).toEqual(['history_read'])
+  expect(await statementsOf(() => histories.list('h'))).toEqual(['history_list'])
+  expect(await statementsOf(() => histories.trim('h', 1))).toEqual(['history_trim'])
+  expect(await statementsOf(() => histories.remove('h'))).toEqual(['history_remove'])
+})
+
+test('records are removed some hundreds at a time, and only those below the prefix', async () => {
+  const { records } = provider
+  const put = (record: string) => records.put({ record, value: 'v', ttl: 60_000, meta: {} })
+  await Promise.all(Array.from({ length: 700 }, (_, i) => put(`a_b:${i}`)))
+  await Promise.all(['axb:1', 'a_b', 'a_b:', 'a_c:1'].map(put))
+  const statements = await statementsOf(() => records.clear('a_b:'))
+  expect(statements).toEqual(Array.from({ length: 4 }, () => 'record_clear'))
+  for (const record of ['axb:1', 'a_b', 'a_c:1']) expect(await records.remove(record)).toBe(true)
+  for (const record of ['a_b:', 'a_b:1', 'a_b:699'])
+    expect(await records.remove(record)).toBe(false)
 })
 
 test('a waiter is called once it has queued: three statements for an acquisition', async () => {

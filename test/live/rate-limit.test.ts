@@ -1,23 +1,34 @@
-// Eight processes share one rate limit on Redis: no window is ever above it, and little of it is left unused.
+// Eight processes share one rate limit: no window is ever above it, and little of it is left unused.
 
 import { Redis } from 'ioredis'
+import { Pool } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import { RateLimiter } from '../../src/index.ts'
 import { type ChildMessage, startChild } from '../support/child.ts'
+import { dropSchema } from '../support/postgres-store.ts'
 import { countCommands } from '../support/redis-commands.ts'
+import type { StoreChoice } from './child-store.ts'
 
 const SECONDS = 20
 const LIMIT = 100
 const BURST = 100
 
+const name = `rates_${process.pid}`
+const stores: readonly StoreChoice[] = [
+  { kind: 'redis', url: inject('redisUrl'), name },
+  { kind: 'postgres', url: inject('databaseUrl'), name },
+]
 const url = inject('redisUrl')
 const redis = new Redis(url)
-const keyPrefix = `rates-${process.pid}:`
+const keyPrefix = `${name}:`
 const provider = new RedisAdapter(redis, { keyPrefix })
 afterAll(async () => {
   await provider.disconnect()
   await redis.quit()
+  const pool = new Pool({ connectionString: inject('databaseUrl') })
+  await dropSchema(pool, name)
+  await pool.end()
 })
 
 interface Done extends ChildMessage {
@@ -25,40 +36,41 @@ interface Done extends ChildMessage {
   readonly asked: number
 }
 
-test('100 in a second with a burst of 100, asked for by 8 processes', async () => {
-  await using stack = new AsyncDisposableStack()
-  const children = Array.from({ length: 8 }, () =>
-    stack.use(
-      startChild(new URL('./rate-limit-child.ts', import.meta.url), {
-        argument: { url, keyPrefix },
-      }),
-    ),
-  )
-  await Promise.all(children.map((child) => child.next('ready')))
-  const until = Date.now() + SECONDS * 1_000
-  for (const child of children) child.send({ type: 'go', until })
-  const done = await Promise.all(
-    children.map((child) => child.next<Done>('done', SECONDS * 1_000 + 20_000)),
-  )
-  const admitted = done.flatMap((each) => each.admitted).sort(([a], [b]) => a - b)
-  const [[first] = [0]] = admitted
-  const last = Math.max(...admitted.map(([, before]) => before))
-  const quota = (LIMIT * (last - first)) / 1_000 + BURST
-  console.log(
-    `rate limit: ${admitted.length} of ${done.reduce((sum, { asked }) => sum + asked, 0)} asks admitted, ` +
-      `${((100 * admitted.length) / quota).toFixed(1)} % of the quota`,
-  )
-  expect(admitted.length).toBeLessThanOrEqual(quota + 1)
-  for (const window of [100, 1_000, 5_000]) {
-    for (const [start] of admitted) {
-      // Only what was certainly within the window counts: admitted after its start, and answered before its end.
-      const within = admitted.filter(
-        ([after, before]) => after >= start && before <= start + window,
-      )
-      expect(within.length).toBeLessThanOrEqual((LIMIT * window) / 1_000 + BURST)
+test.each(stores)(
+  '100 in a second with a burst of 100, asked for by 8 processes over $kind',
+  async (store) => {
+    await using stack = new AsyncDisposableStack()
+    const program = new URL('./rate-limit-child.ts', import.meta.url)
+    const children = Array.from({ length: 8 }, () =>
+      stack.use(startChild(program, { argument: store })),
+    )
+    await Promise.all(children.map((child) => child.next('ready', 20_000)))
+    const until = Date.now() + SECONDS * 1_000
+    for (const child of children) child.send({ type: 'go', until })
+    const done = await Promise.all(
+      children.map((child) => child.next<Done>('done', SECONDS * 1_000 + 20_000)),
+    )
+    const admitted = done.flatMap((each) => each.admitted).sort(([a], [b]) => a - b)
+    const [[first] = [0]] = admitted
+    const last = Math.max(...admitted.map(([, before]) => before))
+    const quota = (LIMIT * (last - first)) / 1_000 + BURST
+    console.log(
+      `rate limit over ${store.kind}: ${admitted.length} of ${done.reduce((sum, { asked }) => sum + asked, 0)} asks admitted, ` +
+        `${((100 * admitted.length) / quota).toFixed(1)} % of the quota`,
+    )
+    expect(admitted.length).toBeLessThanOrEqual(quota + 1)
+    for (const window of [100, 1_000, 5_000]) {
+      for (const [start] of admitted) {
+        // Only what was certainly within the window counts: admitted after its start, and answered before its end.
+        const within = admitted.filter(
+          ([after, before]) => after >= start && before <= start + window,
+        )
+        expect(within.length).toBeLessThanOrEqual((LIMIT * window) / 1_000 + BURST)
+      }
     }
-  }
-}, 60_000)
+  },
+  60_000,
+)
 
 test('a check is one command; what is known to be exhausted is none', async () => {
   const limiter = new RateLimiter({ provider, key: 'trips', limit: 2, window: 60_000 })
