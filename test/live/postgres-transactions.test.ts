@@ -2,7 +2,7 @@
 
 import { Pool, type PoolClient } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
+import { PostgresAdapter, PostgresIdempotencyAdapter } from '../../src/adapters/postgres/index.ts'
 import {
   Idempotency,
   isInProgressError,
@@ -97,6 +97,14 @@ describe('an idempotent transaction', () => {
     expect(await pay('plain')).toMatchObject({ value: { id: 'plain' }, replayed: true })
     expect(await payments.run('plain', () => 'again')).toMatchObject({ value: { id: 'plain' } })
     expect(await paid('plain')).toBe(1)
+  })
+
+  test('needs no more of an adapter than its records', async () => {
+    const own = new Idempotency<unknown>({
+      provider: new PostgresIdempotencyAdapter(pool, { schema }),
+    })
+    expect(await pay('records alone', undefined, own)).toMatchObject({ replayed: false })
+    expect(await pay('records alone')).toMatchObject({ replayed: true })
   })
 
   test('that throws leaves no effect and no outcome, and its error is the answer', async () => {
