@@ -52,7 +52,8 @@ export interface PostgresAdapterOptions {
    * Whether locks and permits are on disk before their caller gets them. With `'relaxed'` they are not, which saves the
    * wait for the disk: a crash of the server forgets what was granted in its last moments, so that another caller may be
    * granted beside a holder. Fencing tokens grow all the same. A release never waits for the disk: at worst a crash brings
-   * back a grant until its ttl is over. Idempotent calls are always durable.
+   * back a grant until its ttl is over. What rate limits spend and breakers count never waits either: a crash may forget
+   * the last moments of it. Idempotent calls, cached values, checkpoints and transitions of breakers are always durable.
    *
    * @defaultValue `'durable'`
    */
