@@ -406,6 +406,7 @@ export interface Signals {
 
 /** A client of the user's own, in whose transaction something of the store is done: of pg, a `Client` or `PoolClient`. */
 export interface TransactionClient {
+  /** Sends a statement, as the clients of pg do. */
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of pg fit no narrower type.
   query(...args: any[]): any
 }
