@@ -72,10 +72,15 @@ export class Store {
 
   /** Checks the server and its schema. */
   async connect(): Promise<void> {
+    await this.ready()
+    this.#answers = true
+  }
+
+  /** Resolves when the schema is known to be there. */
+  async ready(): Promise<void> {
     if (this.#closed) throw closed()
     const { schema, deadline } = this.#options
-    await schema.ready(performance.now() + deadline)
-    this.#answers = true
+    if (!schema.isReady) await schema.ready(performance.now() + deadline)
   }
 
   /**

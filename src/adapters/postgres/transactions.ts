@@ -31,7 +31,7 @@ export class PostgresTransactions implements Transactions {
   async begin(client: TransactionClient): Promise<void> {
     expectClient(client)
     // Before the transaction, so that what this migrates is seen in it.
-    await this.#store.connect()
+    await this.#store.ready()
     if (await this.#isInTransaction(client)) {
       throw new InvalidArgumentError(
         'Expected `client` to be outside of any transaction: one is begun and committed here',
@@ -60,7 +60,7 @@ export class PostgresTransactions implements Transactions {
 
   async fence(client: TransactionClient, resource: string, token: number): Promise<boolean> {
     expectClient(client)
-    await this.#store.connect()
+    await this.#store.ready()
     if (!(await this.#isInTransaction(client))) {
       throw new InvalidArgumentError(
         'Expected `client` to be in a transaction: a fence excludes nobody beyond the one that raises it',
