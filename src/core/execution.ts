@@ -186,7 +186,6 @@ export class Execution<T> {
     try {
       await this.#bounded(() => transactions.commit(client))
     } catch (error) {
-      await transactions.rollback(client)
       // What was committed nevertheless has ended the claim, and is not undone by this.
       if (isStoreUnavailableError(error) && error.outcome === 'unknown') {
         this.#giveBack(() => this.#terms.provider.records.drop(this.#record, this.#id))

@@ -419,7 +419,11 @@ export interface Transactions {
    * @throws `InvalidArgumentError` when the client is in one already
    */
   begin(client: TransactionClient): Promise<void>
-  /** Commits it. */
+  /**
+   * Commits it, and never leaves it open.
+   *
+   * @throws `StoreUnavailableError` with `outcome: 'none'` when it was rolled back
+   */
   commit(client: TransactionClient): Promise<void>
   /** Rolls it back; never rejects. */
   rollback(client: TransactionClient): Promise<void>

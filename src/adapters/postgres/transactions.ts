@@ -1,4 +1,4 @@
-// What is done as part of a transaction of the user's: on their client, in their schema's company, unnamed.
+// What is done as part of a transaction of the user's: on their client, by statements without a name.
 import type { ClientBase } from 'pg'
 import { InvalidArgumentError, StoreUnavailableError } from '../../core/errors.ts'
 import type { CommitRequest, TransactionClient, Transactions } from '../../core/ports.ts'
