@@ -27,7 +27,7 @@ import type {
   TransactionClient,
   Transactions,
 } from './ports.ts'
-import { callStore, deadlineFor } from './store-call.ts'
+import { callStore, deadlineFor, type StoreCall } from './store-call.ts'
 import { undo } from './undo.ts'
 
 /** What `Idempotency` needs of a store. */
@@ -158,9 +158,15 @@ export class Execution<T> {
     const meta = { traceparent: this.#watch.traceparent, owner: TRANSACTION }
     return this.#once(meta, async (claim) => {
       const { lease } = claim
+      const begun = this.#bounded(() => transactions.begin(client))
       try {
-        await this.#uncommitted(() => transactions.begin(client))
+        await this.#uncommitted(begun.answer)
       } catch (error) {
+        // One that begins too late is not left open on the user's client.
+        begun.underlying.then(
+          () => transactions.rollback(client),
+          () => {},
+        )
         await this.#forget(lease)
         throw error
       }
@@ -168,9 +174,8 @@ export class Execution<T> {
       try {
         value = await this.#perform(claim, work)
         const request = this.#outcome({ kind: 'value', value })
-        if (!(await this.#uncommitted(() => transactions.record(client, request)))) {
-          throw this.#lostClaim()
-        }
+        const recorded = this.#bounded(() => transactions.record(client, request))
+        if (!(await this.#uncommitted(recorded.answer))) throw this.#lostClaim()
       } catch (error) {
         await transactions.rollback(client)
         await this.#forget(lease)
@@ -184,7 +189,7 @@ export class Execution<T> {
 
   async #commitTransaction(client: TransactionClient, transactions: Transactions): Promise<void> {
     try {
-      await this.#bounded(() => transactions.commit(client))
+      await this.#bounded(() => transactions.commit(client)).answer
     } catch (error) {
       // What was committed nevertheless has ended the claim, and is not undone by this.
       if (isStoreUnavailableError(error) && error.outcome === 'unknown') {
@@ -287,18 +292,18 @@ export class Execution<T> {
   }
 
   #call<R>(call: (records: Adapter['records']) => Promise<R>): Promise<R> {
-    return this.#bounded(() => call(this.#terms.provider.records))
+    return this.#bounded(() => call(this.#terms.provider.records)).answer
   }
 
-  #bounded<R>(call: () => Promise<R>): Promise<R> {
+  #bounded<R>(call: () => Promise<R>): StoreCall<R> {
     const { provider, key, lease } = this.#terms
-    return callStore(key, deadlineFor(provider, lease), call).answer
+    return callStore(key, deadlineFor(provider, lease), call)
   }
 
-  /** A call in a transaction that is not committed when it fails: it certainly has no effect. */
-  async #uncommitted<R>(call: () => Promise<R>): Promise<R> {
+  /** The answer to a call in a transaction that is not committed when it fails: it certainly has no effect. */
+  async #uncommitted<R>(answer: Promise<R>): Promise<R> {
     try {
-      return await this.#bounded(call)
+      return await answer
     } catch (error) {
       if (!isStoreUnavailableError(error) || error.outcome === 'none') throw error
       const { key } = this.#terms

@@ -232,6 +232,32 @@ describe('an idempotent transaction', () => {
     expect(await pay('swallowed')).toMatchObject({ replayed: false })
   })
 
+  test('that begins too late is not left open, and leaves no claim', async () => {
+    await withClient(async (client) => {
+      const begun = deferred()
+      const query = async (...asked: [{ text?: string }]) => {
+        const { text } = asked[0]
+        const answer = client.query(...(asked as unknown as [string]))
+        if (text === 'begin') await begun.promise
+        return answer
+      }
+      const impatient = new Idempotency<unknown>({ provider, lease: 300 })
+      const late = await settled(impatient.transaction({ query }, 'late', () => 1))
+      expect(late).toMatchObject({ outcome: 'none' })
+      expect(await pay('late')).toMatchObject({ replayed: false })
+      begun.resolve()
+      await eventually(
+        async () => {
+          const { rows } = await client.query(
+            'select transaction_timestamp() = statement_timestamp() as outside',
+          )
+          return rows[0].outside
+        },
+        { what: 'the transaction to be rolled back' },
+      )
+    })
+  })
+
   test('whose commit does not arrive was not made, which the next caller learns', async () => {
     await using far = await farAway()
     const lost = await settled(

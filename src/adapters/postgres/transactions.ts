@@ -38,6 +38,8 @@ export class PostgresTransactions implements Transactions {
       )
     }
     await this.#send(client, 'begin').catch((error: unknown) => {
+      // It may have begun all the same; no answer is waited for a second time.
+      void this.rollback(client)
       throw undone(error, 'transaction')
     })
   }
