@@ -143,23 +143,26 @@ export class LockGuard extends Guard {
    * }
    * ```
    */
-  async fence(client: TransactionClient): Promise<void> {
-    const { adapter, key } = this.#wanted
-    const { transactions } = adapter
-    if (!transactions) {
-      throw new InvalidArgumentError(
-        'Expected the `provider` of the lock to be a store with transactions, such as `new PostgresAdapter(pool)`',
+  fence(client: TransactionClient): Promise<void> {
+    const { adapter, key, name, mode = 'exclusive' } = this.#wanted
+    const fencingToken = String(this.fencingToken)
+    return observe('lock.fence', { name, mode, fencingToken }, async () => {
+      const { transactions } = adapter
+      if (!transactions) {
+        throw new InvalidArgumentError(
+          'Expected the `provider` of the lock to be a store with transactions, such as `new PostgresAdapter(pool)`',
+          { key },
+        )
+      }
+      this.assertHeld()
+      const resource = resourceOf(this.#wanted)
+      const raise = () => transactions.fence(client, resource, this.fencingToken)
+      if (await callStore(key, adapter.deadline, raise).answer) return
+      throw new LeaseLostError(
+        `A later holder of lock '${key}' has been here; roll the transaction back`,
         { key },
       )
-    }
-    this.assertHeld()
-    const resource = resourceOf(this.#wanted)
-    const fence = () => transactions.fence(client, resource, this.fencingToken)
-    if (await callStore(key, adapter.deadline, fence).answer) return
-    throw new LeaseLostError(
-      `A later holder of lock '${key}' has been here; roll the transaction back`,
-      { key },
-    )
+    })
   }
 }
 

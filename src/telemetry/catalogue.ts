@@ -58,6 +58,7 @@ export interface Facts {
   }
   'lock.wait': LockFacts & { position: number; waiters: number; wakeup: string }
   'lock.run': LockFacts & { releaseReason: string }
+  'lock.fence': LockFacts & { fencingToken: string }
   'lock.renew': { name: string }
   'semaphore.acquire': Named & {
     permits: number
@@ -154,6 +155,12 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
     span: true,
     success: 'success',
     facts: { ...lockFacts, releaseReason: detail(own('release.reason')) },
+  },
+  'lock.fence': {
+    brief: 'Let only the holder of a lock commit a transaction',
+    span: true,
+    success: 'raised',
+    facts: { ...lockFacts, fencingToken: detail(own('lock.fencing_token')) },
   },
   'lock.renew': {
     brief: 'Renew the lease of a held lock in the background',

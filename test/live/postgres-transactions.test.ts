@@ -16,6 +16,7 @@ import { startChild } from '../support/child.ts'
 import { deferred } from '../support/deferred.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { register } from '../support/telemetry.ts'
 
 const url = inject('databaseUrl')
 const schema = `transactions_${process.pid}`
@@ -394,6 +395,25 @@ describe('a fence', () => {
     gate.resolve()
     await Promise.all([first, second])
     expect(order).toEqual(['earlier', 'later'])
+  })
+
+  test('is a span of the trace, with its token and what became of it', async () => {
+    await using telemetry = register()
+    const { earlier, later } = await twoHolders('traced')
+    await change(later)
+    await settled(change(earlier))
+    const spans = telemetry.spans().filter(({ name }) => name === 'lock.fence lock')
+    expect(spans.map(({ attributes }) => attributes)).toMatchObject([
+      {
+        'holdfast.lock.fencing_token': String(later.fencingToken),
+        'holdfast.outcome': 'raised',
+      },
+      {
+        'holdfast.lock.fencing_token': String(earlier.fencingToken),
+        'holdfast.outcome': expect.not.stringMatching('raised'),
+        'error.type': expect.any(String),
+      },
+    ])
   })
 
   test('that is rolled back was never raised', async () => {
