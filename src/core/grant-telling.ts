@@ -82,6 +82,11 @@ export class LockTelling implements GrantTelling {
     return observe('lock.renew', { name: this.#labels.name }, work)
   }
 
+  /** Fences a transaction of the holder's. */
+  fence<T>(token: number, work: () => Promise<T>): Promise<T> {
+    return observe('lock.fence', { ...this.#labels, fencingToken: String(token) }, work)
+  }
+
   hold(): (reason: string) => void {
     const since = now()
     level('lock.hold.active', this.#labels, 1)

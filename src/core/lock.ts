@@ -79,6 +79,9 @@ export interface LockContext {
   readonly fencingToken: number
 }
 
+/** What is wanted of a lock. */
+type WantedLock = Wanted & { readonly telling: LockTelling }
+
 /**
  * A held lock.
  *
@@ -100,10 +103,10 @@ export class LockGuard extends Guard {
    * Readers of one phase share the token of the last writer.
    */
   readonly fencingToken: number
-  readonly #wanted: Wanted
+  readonly #wanted: WantedLock
 
   /** Made by {@link Lock.acquire}; not by users. */
-  constructor(wanted: Wanted, granted: Granted, terms: GuardTerms) {
+  constructor(wanted: WantedLock, granted: Granted, terms: GuardTerms) {
     super(wanted, granted, terms)
     this.#wanted = wanted
     this.fencingToken = granted.token
@@ -144,9 +147,8 @@ export class LockGuard extends Guard {
    * ```
    */
   fence(client: TransactionClient): Promise<void> {
-    const { adapter, key, name, mode = 'exclusive' } = this.#wanted
-    const fencingToken = String(this.fencingToken)
-    return observe('lock.fence', { name, mode, fencingToken }, async () => {
+    const { adapter, key, telling } = this.#wanted
+    return telling.fence(this.fencingToken, async () => {
       const { transactions } = adapter
       if (!transactions) {
         throw new InvalidArgumentError(
@@ -329,7 +331,7 @@ export class Lock {
     return granted && this.#guard(mode, wanted, granted)
   }
 
-  #want(mode: LockMode): Wanted {
+  #want(mode: LockMode): WantedLock {
     const { ttl, owner } = this.#wanted
     return {
       ...this.#wanted,
@@ -344,7 +346,7 @@ export class Lock {
     }
   }
 
-  #guard(mode: LockMode, wanted: Wanted, granted: Granted): LockGuard {
+  #guard(mode: LockMode, wanted: WantedLock, granted: Granted): LockGuard {
     const reader = mode === 'read' ? 1 : 0
     this.#readers += reader
     const guard = new LockGuard(wanted, granted, {

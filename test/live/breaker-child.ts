@@ -3,16 +3,16 @@
 import { CircuitBreaker, isCircuitOpenError } from 'holdfast'
 import { Redis } from 'ioredis'
 import { argument, hear, tell } from '../support/parent.ts'
-import { openStore, type StoreChoice } from './child-store.ts'
+import { openStore, type StoreAt } from '../support/server-store.ts'
 
 const { store, dependencyUrl, keyPrefix, probeLease } = argument<{
-  store: StoreChoice
+  store: StoreAt
   dependencyUrl: string
   keyPrefix: string
   probeLease: number
 }>()
 const redis = new Redis(dependencyUrl)
-const { provider, serverTime } = await openStore(store)
+const { provider, serverTime } = openStore(store)
 const breaker = new CircuitBreaker({
   stateProvider: provider,
   key: keyPrefix,
@@ -55,6 +55,7 @@ let over = false
 void hear('stop').then(() => {
   over = true
 })
+await provider.connect()
 tell('ready')
 await Promise.all(
   [1, 2, 3].map(async () => {

@@ -1,18 +1,17 @@
 // Six processes share a breaker: they open together, probe one dependency together, and close together.
 
 import { Redis } from 'ioredis'
-import { Pool } from 'pg'
 import { afterAll, describe, expect, inject, test } from 'vitest'
 import { type Child, type ChildMessage, startChild } from '../support/child.ts'
-import { dropSchema } from '../support/postgres-store.ts'
-import type { StoreChoice } from './child-store.ts'
+import { dropStore } from '../support/drop-store.ts'
+import type { StoreAt } from '../support/server-store.ts'
 
 const PROCESSES = 6
 /** How old a view may be while calls are made. */
 const SYNC = 1_000
 
 const name = `breaker_${process.pid}`
-const stores: readonly StoreChoice[] = [
+const stores: readonly StoreAt[] = [
   { kind: 'redis', url: inject('redisUrl'), name },
   { kind: 'postgres', url: inject('databaseUrl'), name },
 ]
@@ -21,9 +20,7 @@ const dependencyUrl = inject('redisUrl')
 const redis = new Redis(dependencyUrl)
 afterAll(async () => {
   await redis.quit()
-  const pool = new Pool({ connectionString: inject('databaseUrl') })
-  await dropSchema(pool, name)
-  await pool.end()
+  for (const store of stores) await dropStore(store)
 })
 
 interface StateChange extends ChildMessage {
@@ -49,7 +46,7 @@ function spread(times: readonly number[]): number {
 }
 
 async function start(
-  store: StoreChoice,
+  store: StoreAt,
   keyPrefix: string,
   probeLease: number,
   stack: AsyncDisposableStack,

@@ -2,11 +2,12 @@
 
 import { RateLimiter } from 'holdfast'
 import { argument, hear, tell } from '../support/parent.ts'
-import { openStore, type StoreChoice } from './child-store.ts'
+import { openStore, type StoreAt } from '../support/server-store.ts'
 
-const { provider, serverTime, close } = await openStore(argument<StoreChoice>())
+const { provider, serverTime, close } = openStore(argument<StoreAt>())
 const limiter = new RateLimiter({ provider, key: 'shared', limit: 100, window: 1_000, burst: 100 })
 
+await provider.connect()
 tell('ready')
 const { until } = await hear<{ type: string; until: number }>('go')
 const admitted: [after: number, before: number][] = []

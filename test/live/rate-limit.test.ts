@@ -1,21 +1,20 @@
 // Eight processes share one rate limit: no window is ever above it, and little of it is left unused.
 
 import { Redis } from 'ioredis'
-import { Pool } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import { RateLimiter } from '../../src/index.ts'
 import { type ChildMessage, startChild } from '../support/child.ts'
-import { dropSchema } from '../support/postgres-store.ts'
+import { dropStore } from '../support/drop-store.ts'
 import { countCommands } from '../support/redis-commands.ts'
-import type { StoreChoice } from './child-store.ts'
+import type { StoreAt } from '../support/server-store.ts'
 
 const SECONDS = 20
 const LIMIT = 100
 const BURST = 100
 
 const name = `rates_${process.pid}`
-const stores: readonly StoreChoice[] = [
+const stores: readonly StoreAt[] = [
   { kind: 'redis', url: inject('redisUrl'), name },
   { kind: 'postgres', url: inject('databaseUrl'), name },
 ]
@@ -26,9 +25,7 @@ const provider = new RedisAdapter(redis, { keyPrefix })
 afterAll(async () => {
   await provider.disconnect()
   await redis.quit()
-  const pool = new Pool({ connectionString: inject('databaseUrl') })
-  await dropSchema(pool, name)
-  await pool.end()
+  for (const store of stores) await dropStore(store)
 })
 
 interface Done extends ChildMessage {

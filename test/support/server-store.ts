@@ -15,6 +15,8 @@ export interface StoreAt {
 
 export interface OpenStore {
   readonly provider: RedisAdapter | PostgresAdapter
+  /** Milliseconds on the server's clock. */
+  serverTime(): Promise<number>
   /** Closes the client, and the adapter with it. */
   close(): Promise<void>
 }
@@ -24,9 +26,17 @@ export function openStore({ kind, url, name }: StoreAt): OpenStore {
   if (kind === 'redis') {
     const redis = new Redis(url).on('error', () => {})
     const provider = new RedisAdapter(redis, { keyPrefix: `${name}:` })
-    return { provider, close: async () => redis.disconnect() }
+    const serverTime = async (): Promise<number> => {
+      const [seconds, micros] = await redis.time()
+      return Number(seconds) * 1_000 + Number(micros) / 1_000
+    }
+    return { provider, serverTime, close: async () => redis.disconnect() }
   }
   const pool = new Pool({ connectionString: url, max: 4 }).on('error', () => {})
   const provider = new PostgresAdapter(pool, { schema: name })
-  return { provider, close: () => pool.end() }
+  const serverTime = async (): Promise<number> => {
+    const { rows } = await pool.query('select extract(epoch from clock_timestamp()) * 1000 as ms')
+    return Number(rows[0].ms)
+  }
+  return { provider, serverTime, close: () => pool.end() }
 }
