@@ -195,7 +195,7 @@ begin
     return '1';
   end if;
   perform from holdfast.records
-    where key = p_key and claim is null and kept_by = p_id and value is not null
+    where key = p_key and kept_by = p_id and value is not null
       and expires_at > clock_timestamp();
   return case when found then '1' else '0' end;
 end
