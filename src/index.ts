@@ -11,6 +11,15 @@ export type { CheckpointRun, SaveOptions } from './core/checkpoint-run.ts'
 export { CheckpointStore } from './core/checkpoint-store.ts'
 export { Checkpointer, type CheckpointerOptions, type Migrate } from './core/checkpointer.ts'
 export {
+  Cache,
+  type CacheEntry,
+  type CacheGetOptions,
+  type CacheOptions,
+  type CacheSetOptions,
+} from './core/cache.ts'
+export type { LoadContext, Loader } from './core/cache-flight.ts'
+export type { CacheProvider } from './core/cache-store.ts'
+export {
   type CallContext,
   CircuitBreaker,
   type CircuitBreakerOptions,

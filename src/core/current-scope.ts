@@ -19,3 +19,8 @@ export function current(): object | undefined {
 export function within<T>(scope: object, work: () => T): T {
   return storage ? storage.run(scope, work) : work()
 }
+
+/** Runs `work` so that nothing is current in all that it calls: it outlives what the running code is within. */
+export function outside<T>(work: () => T): T {
+  return storage ? storage.exit(work) : work()
+}

@@ -90,6 +90,9 @@ export interface Facts {
     owner: string
   }
   'leader_election.renew': { name: string }
+  'cache.refresh': Named & { trigger: string }
+  'cache.wait': Named
+  'cache.warm': Named & { items: number; failed: number }
   scope: { kind: string; outcome: string }
 }
 
@@ -104,6 +107,8 @@ const outcome: FactRow = label(own('outcome'))
 
 const lockFacts = { name: label(own('lock.name')), mode: label(own('lock.mode')), outcome }
 const semaphoreFacts = { name: label(own('semaphore.name')), outcome }
+
+const cacheFacts = { name: label(own('cache.name')), outcome }
 
 const waitFacts = (kind: string) => ({
   position: detail(own(`${kind}.position`)),
@@ -279,6 +284,29 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
     duration: 'leader_election.renew.duration',
     facts: { name: label(own('leader_election.name')) },
   },
+  'cache.refresh': {
+    brief: 'Load a value and keep it',
+    span: true,
+    duration: 'cache.refresh.duration',
+    success: 'kept',
+    facts: { ...cacheFacts, trigger: label(own('cache.refresh.trigger')) },
+  },
+  'cache.wait': {
+    brief: 'Wait for the load of another caller or process',
+    span: true,
+    success: 'success',
+    facts: cacheFacts,
+  },
+  'cache.warm': {
+    brief: 'Load those of the registered entries that are due',
+    span: true,
+    success: 'success',
+    facts: {
+      ...cacheFacts,
+      items: detail(own('cache.warm.items')),
+      failed: detail(own('cache.warm.failed')),
+    },
+  },
   scope: {
     brief: 'The life of a scope or of one of its tasks',
     span: false,
@@ -325,6 +353,11 @@ export interface Labels {
   'leader_election.status': { name: string; state: string }
   'leader_election.transitions': { name: string; state: string; previous: string; reason: string }
   'leader_election.term.duration': { name: string; reason: string }
+  'cache.requests': { name: string; result: string }
+  'cache.refresh.active': { name: string }
+  'cache.entry.usage': { name: string }
+  'cache.entry.age': { name: string; result: string }
+  'cache.evictions': { name: string; reason: string }
   'scope.active': { kind: string }
   'http.guard.duration': { guard: string; outcome: string }
   'http.guard.requests': {
@@ -349,6 +382,7 @@ export type MetricName =
   | 'idempotency.execution.duration'
   | 'checkpoint.operation.duration'
   | 'leader_election.renew.duration'
+  | 'cache.refresh.duration'
   | 'scope.duration'
 
 /** Every metric of the library. */
@@ -427,6 +461,20 @@ export const metricRows: { readonly [M in MetricName]: MetricRow } = {
   },
   'leader_election.term.duration': duration('How long a term lasted', AGE_SECONDS),
   'leader_election.renew.duration': duration('How long renewing a term took', STORE_SECONDS),
+  'cache.requests': {
+    kind: 'counter',
+    unit: '{request}',
+    brief: 'Reads of a cache: hit, stale or miss',
+  },
+  'cache.refresh.duration': duration('How long loading a value took', HTTP_SECONDS),
+  'cache.refresh.active': level('{refresh}', 'Loads that run now in this process'),
+  'cache.entry.usage': level('{entry}', 'Values that this process holds in memory'),
+  'cache.entry.age': duration('How old a value was when it was answered', AGE_SECONDS),
+  'cache.evictions': {
+    kind: 'counter',
+    unit: '{eviction}',
+    brief: 'Values that the memory of this process gave up',
+  },
   'scope.duration': duration('How long a scope or task lived', HTTP_SECONDS),
   'scope.active': level('{scope}', 'Scopes and tasks that live now'),
   'http.guard.requests': {
@@ -480,6 +528,11 @@ export const labelRows: { readonly [G in Gauge]: { readonly [L in keyof Labels[G
     reason: own('reason'),
   }),
   'leader_election.term.duration': nameAnd('leader_election', { reason: own('reason') }),
+  'cache.requests': nameAnd('cache', { result: own('cache.result') }),
+  'cache.refresh.active': nameAnd('cache'),
+  'cache.entry.usage': nameAnd('cache'),
+  'cache.entry.age': nameAnd('cache', { result: own('cache.result') }),
+  'cache.evictions': nameAnd('cache', { reason: own('reason') }),
   'scope.active': { kind: own('scope.kind') },
   'http.guard.duration': { guard: own('guard.type'), outcome: own('guard.outcome') },
   'http.guard.requests': {

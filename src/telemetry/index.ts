@@ -6,6 +6,7 @@
 
 export { type Ageing, ageing } from './ages.ts'
 export { type GuardNote, requestAnnotator } from './annotate.ts'
+export { activeTraceparent, apart } from './apart.ts'
 export {
   catalogue,
   type FactRow,
@@ -26,4 +27,4 @@ export {
 export { dropLevel, level, setLevel } from './levels.ts'
 export { type Observe, observe, type Watch } from './observe.ts'
 export { quietly } from './quietly.ts'
-export { count, sample } from './record.ts'
+export { count, isRecording, sample } from './record.ts'

@@ -11,7 +11,7 @@ import {
 import { catalogue, type Facts, type Operation, type OperationRow } from './catalogue.ts'
 import { failureOf } from './failure.ts'
 import { instruments } from './instruments.ts'
-import { formatTraceparent, parseTraceparent } from './traceparent.ts'
+import { parseTraceparent, traceparentOf } from './traceparent.ts'
 import { tracer } from './tracer.ts'
 
 /** What an observed piece of work may tell while it runs. */
@@ -90,10 +90,7 @@ class Watching<O extends Operation> implements Watch<O> {
   }
 
   get traceparent(): string | undefined {
-    const spanContext = this.#span?.spanContext()
-    return spanContext && isSpanContextValid(spanContext)
-      ? formatTraceparent(spanContext)
-      : undefined
+    return traceparentOf(this.#span)
   }
 
   /** Notes the outcome, unless the work noted one itself. */

@@ -10,6 +10,11 @@ export function sample<G extends Gauge>(metric: G, labels: Labels[G], value: num
   if (histogram) histogram.record(value, attributesOf(metric, labels), context.active())
 }
 
+/** Whether anybody would see what is recorded: asked once where several things are. */
+export function isRecording(): boolean {
+  return instruments() !== undefined
+}
+
 /** Adds one to a counter. */
 export function count<G extends Gauge>(metric: G, labels: Labels[G]): void {
   const counter = instruments()?.counters.get(metric)

@@ -1,5 +1,11 @@
 // The W3C traceparent, in which a span travels through a store (https://www.w3.org/TR/trace-context/).
-import { isSpanContextValid, type SpanContext } from '@opentelemetry/api'
+import { isSpanContextValid, type Span, type SpanContext } from '@opentelemetry/api'
+
+/** The traceparent of a span; undefined when there is none, or nothing is traced. */
+export function traceparentOf(span: Span | undefined): string | undefined {
+  const spanContext = span?.spanContext()
+  return spanContext && isSpanContextValid(spanContext) ? formatTraceparent(spanContext) : undefined
+}
 
 /** The traceparent of a span context. */
 export function formatTraceparent({ traceId, spanId, traceFlags }: SpanContext): string {

@@ -1,0 +1,31 @@
+// How a cached value is written into its record: with how long it lasts, so that every reader counts alike.
+import { corrupt, readEnvelope, sizeOf, writeEnvelope } from './envelope.ts'
+
+/** A value and its times, in milliseconds from when it was kept. */
+export interface CachedValue<T> {
+  readonly value: T
+  /** How long it may be answered without being stale. */
+  readonly ttl: number
+  /** After this it is produced anew. */
+  readonly freshFor: number
+}
+
+/** Writes a value; a reason instead when it cannot be kept. */
+export function encodeCached(
+  { value, ttl, freshFor }: CachedValue<unknown>,
+  limit: number,
+): { readonly text: string } | { readonly why: string } {
+  const text = writeEnvelope({ kind: 'cached', ttl, freshFor, value })
+  if (text === undefined) return { why: 'its value cannot be written as JSON' }
+  const size = sizeOf(text)
+  return size > limit
+    ? { why: `its value of ${size} bytes is larger than ${limit} bytes` }
+    : { text }
+}
+
+/** Reads a value back; one that was undefined is undefined again, and not null. */
+export function decodeCached<T>(text: string, key: string): CachedValue<T> {
+  const { value, ttl, freshFor } = readEnvelope(text, key, ['cached'])
+  if (typeof ttl !== 'number' || typeof freshFor !== 'number') throw corrupt(key)
+  return { value: value as T, ttl, freshFor }
+}
