@@ -236,7 +236,11 @@ export class CacheEntries {
   }
 
   #told({ news, key }: CacheNotice): void {
-    if (news === 'changed') return this.#changed(key)
+    if (news === 'changed') this.#changed(key)
+    else this.#ended(key)
+  }
+
+  #ended(key: string | undefined): void {
     const held = key === undefined ? undefined : this.#memory.peek(key)
     if (held) held.restsUntil = 0
     for (const flight of this.#about(key)) flight.hear()
