@@ -241,8 +241,8 @@ export class CacheEntries {
   }
 
   #ended(key: string | undefined): void {
-    const held = key === undefined ? undefined : this.#memory.peek(key)
-    if (held) held.restsUntil = 0
+    // There is a newer one than what was to be loaded anew.
+    if (key !== undefined && !this.isFresh(key)) this.#memory.delete(key, 'expired')
     for (const flight of this.#about(key)) flight.hear()
   }
 
