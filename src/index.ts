@@ -20,6 +20,13 @@ export {
 export type { LoadContext, Loader } from './core/cache-flight.ts'
 export type { CacheProvider } from './core/cache-store.ts'
 export {
+  CacheWarmer,
+  type CacheWarmerOptions,
+  type ReadyOptions,
+  type WarmedEntry,
+  type WarmedOptions,
+} from './core/cache-warmer.ts'
+export {
   type CallContext,
   CircuitBreaker,
   type CircuitBreakerOptions,

@@ -58,6 +58,8 @@ export class CacheEntries {
   readonly #aside = new Set<Flight<unknown>>()
   #ticks = 0
   #changes = 0
+  /** When changes may have been missed for the last time. */
+  #forgotAt = 0
 
   constructor(settings: CacheSettings) {
     const { provider, name, lease, loadTimeout, maxBytes, maxEntries } = settings
@@ -80,8 +82,8 @@ export class CacheEntries {
       lookAgain: () => (this.#channel.live ? LOOK_AGAIN : LOOK_AGAIN_DEAF),
       missed: () => this.#channel.suspect(),
       remembered: (key) => this.#usable(key),
-      adopt: (flight, held) => {
-        if (!flight.overtaken) this.#memory.set(flight.key, held)
+      adopt: (flight, held, asOf) => {
+        if (!flight.overtaken && asOf > this.#forgotAt) this.#memory.set(flight.key, held)
       },
       forget: (key) => this.#memory.delete(key, 'invalidated'),
       stepAside: (flight) => this.#stepAside(flight),
@@ -260,11 +262,9 @@ export class CacheEntries {
   /** Something may have changed that this process was not told of. */
   #forgetAll(): void {
     this.#changes++
+    this.#forgotAt = ++this.#ticks
     this.#memory.clear()
-    for (const flight of this.#about(undefined)) {
-      flight.overtaken = true
-      flight.hear()
-    }
+    for (const flight of this.#about(undefined)) flight.hear()
   }
 
   #about(key: string | undefined): readonly Flight<unknown>[] {

@@ -38,8 +38,8 @@ export interface LoadTerms<T> {
   /** How long null and undefined last; they are not kept where this is undefined. */
   readonly negativeTtl: number | undefined
   /** Told of what this process has loaded. */
-  readonly loaded?: ((value: T) => void) | undefined
-  readonly failed?: ((error: unknown) => void) | undefined
+  readonly loaded?: ((value: T) => unknown) | undefined
+  readonly failed?: ((error: unknown) => unknown) | undefined
 }
 
 /** A value for those who wait. */
@@ -68,8 +68,8 @@ export interface Airfield {
   missed(): void
   /** What is remembered of a key and still better than an error. */
   remembered(key: string): Held | undefined
-  /** Remembers a value, unless it has changed since the flight began. */
-  adopt(flight: Flight<unknown>, held: Held): void
+  /** Remembers a value, unless it has changed since the flight began, or may have since it was confirmed. */
+  adopt(flight: Flight<unknown>, held: Held, asOf: number): void
   /** Forgets what is remembered: it is not true any more. */
   forget(key: string): void
   /** From now on callers start another flight: this one has no more to answer, or was given up. */
@@ -218,7 +218,7 @@ export class Flight<T> {
   }
 
   #found(held: Held<T>, asOf: number): Answer<T> {
-    this.#field.adopt(this as Flight<unknown>, held)
+    this.#field.adopt(this as Flight<unknown>, held, asOf)
     return answerOf(held, asOf)
   }
 
@@ -249,8 +249,9 @@ export class Flight<T> {
         this.#tell({ here: true, traceparent: watch.traceparent })
         const begun = this.#field.tick()
         const value = await this.#run(claim, loadTimeout)
-        this.#callBack(() => this.#terms.loaded?.(value))
-        return this.#keep(value, claim, stale !== undefined, begun, watch)
+        const answer = await this.#keep(value, claim, stale !== undefined, begun, watch)
+        this.#callBack(() => this.#terms.loaded?.(answer.value))
+        return answer
       })
     } catch (error) {
       return await this.#failed(error, claim, stale)
@@ -331,12 +332,14 @@ export class Flight<T> {
     const held = heldFrom(cached, { age: 0, meta }, sentAt, staleFor)
     const answer = { ...fresh, value: cached.value }
     if (!claim) {
-      this.#field.adopt(this as Flight<unknown>, held)
-      return { ...answer, asOf: Number.POSITIVE_INFINITY }
+      // There is nobody to ask, and so nothing to miss.
+      const always = Number.POSITIVE_INFINITY
+      this.#field.adopt(this as Flight<unknown>, held, always)
+      return { ...answer, asOf: always }
     }
     const kept = await store.keep(claim, { value: text, ttl: ttl + staleFor, freshFor, meta })
     if (kept) {
-      this.#field.adopt(this as Flight<unknown>, held)
+      this.#field.adopt(this as Flight<unknown>, held, asOf)
       return { ...answer, asOf }
     }
     watch.note({ outcome: kept === undefined ? 'not_kept' : 'overtaken' })
@@ -366,12 +369,15 @@ export class Flight<T> {
     return answerOf(stale, this.#field.tick())
   }
 
-  #callBack(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      const { onEvent } = this.#field.store.provider
+  #callBack(call: () => unknown): void {
+    const { onEvent } = this.#field.store.provider
+    const failed = (error: unknown): void =>
       emit(onEvent, { name: 'holdfast.callback.failed', key: this.key, error })
+    try {
+      const returned = call()
+      if (returned instanceof Promise) returned.catch(failed)
+    } catch (error) {
+      failed(error)
     }
   }
 

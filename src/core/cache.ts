@@ -3,7 +3,7 @@ import { activeTraceparent } from '../telemetry/index.ts'
 import { CacheEntries, type ReadLimits } from './cache-entries.ts'
 import type { Loader, LoadTerms } from './cache-flight.ts'
 import type { CacheProvider } from './cache-store.ts'
-import { encodeCached } from './cached-value.ts'
+import { encodeCached, freshFor } from './cached-value.ts'
 import { defaultAdapter } from './default-adapter.ts'
 import { InvalidArgumentError } from './errors.ts'
 import {
@@ -250,11 +250,6 @@ function readLimits({ timeout, signal }: CacheGetOptions): ReadLimits {
     timeout: timeout === undefined ? undefined : expectDuration('timeout', timeout),
     signal: expectSignal('signal', signal),
   }
-}
-
-/** Milliseconds after which a value is loaded anew, when a share of its ttl is left. */
-export function freshFor(ttl: number, threshold: number): number {
-  return Math.max(1, Math.round(ttl * (1 - threshold)))
 }
 
 function readMemory(memory: unknown): number {

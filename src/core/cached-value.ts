@@ -29,3 +29,8 @@ export function decodeCached<T>(text: string, key: string): CachedValue<T> {
   if (typeof ttl !== 'number' || typeof freshFor !== 'number') throw corrupt(key)
   return { value: value as T, ttl, freshFor }
 }
+
+/** Milliseconds after which a value is loaded anew, when a share of its ttl is left. */
+export function freshFor(ttl: number, threshold: number): number {
+  return Math.max(1, Math.round(ttl * (1 - threshold)))
+}
