@@ -21,6 +21,7 @@ export interface CacheChildArgument {
 /** What a child is to do. */
 export interface Order extends ChildMessage {
   readonly type: 'order'
+  readonly id: number
   readonly what: 'read' | 'set' | 'delete' | 'end'
   readonly key: string
   /** How many reads at once. */
@@ -64,8 +65,8 @@ for (;;) {
   const order = await hear<Order>('order')
   if (order.what === 'end') break
   void obey(order).then(
-    (answer) => tell('answer', { answer }),
-    (error: unknown) => tell('failed', { error: String(error) }),
+    (answer) => tell(`answer ${order.id}`, { answer }),
+    (error: unknown) => tell(`answer ${order.id}`, { error: String(error) }),
   )
 }
 await redis?.quit()
