@@ -10,6 +10,7 @@ import {
   type LoadTerms,
   type Occasion,
   type Trigger,
+  type Waiting,
 } from './cache-flight.ts'
 import type { CacheNotice } from './cache-notice.ts'
 import { type CacheProvider, CacheStore, type Written } from './cache-store.ts'
@@ -40,6 +41,29 @@ export interface ReadLimits {
 /** How soon a lost message is made up for, where messages come and where they do not. */
 const LOOK_AGAIN = 1_000
 const LOOK_AGAIN_DEAF = 200
+
+/** One caller's patience, which costs a timer only when there is something to wait for. */
+class Reader implements Waiting {
+  readonly signal: AbortSignal | undefined
+  patience: Patience | undefined
+  readonly #key: string
+  readonly #most: number
+
+  constructor(key: string, { timeout, signal }: ReadLimits, most: number) {
+    this.#key = key
+    this.#most = Math.min(timeout ?? most, most)
+    this.signal = signal
+    if (signal || timeout !== undefined) this.endure()
+  }
+
+  endure(): Patience {
+    const [key, timeout] = [this.#key, this.#most]
+    this.patience ??= new Patience({ timeout, signals: [this.signal] }, key, () => {
+      return new TimeoutError(`'${key}' was not there within ${timeout} ms`, { key })
+    })
+    return this.patience
+  }
+}
 
 /**
  * Values by key.
@@ -87,6 +111,10 @@ export class CacheEntries {
       },
       forget: (key) => this.#memory.delete(key, 'invalidated'),
       stepAside: (flight) => this.#stepAside(flight),
+      ended: (flight) => {
+        if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
+        else this.#aside.delete(flight)
+      },
     }
   }
 
@@ -109,27 +137,23 @@ export class CacheEntries {
   }
 
   /** The value of a key, from memory, from the store, or from a load here or elsewhere. */
-  async read<T>(terms: LoadTerms<T>, { timeout, signal }: ReadLimits): Promise<T> {
+  async read<T>(terms: LoadTerms<T>, limits: ReadLimits): Promise<T> {
     const { key } = terms
     const joined = ++this.#ticks
-    const most = Math.min(timeout ?? this.#settings.loadTimeout, this.#settings.loadTimeout)
-    const patience = new Patience({ timeout: most, signals: [signal] }, key, () => {
-      return new TimeoutError(`'${key}' was not there within ${most} ms`, { key })
-    })
+    const reader = new Reader(key, limits, this.#settings.loadTimeout)
     try {
       this.#channel.open()
       for (;;) {
         const held = this.recall(key)
         if (held) return this.serve(held, terms)
         const flying = this.#flights.get(key) as Flight<T> | undefined
-        const flight = flying ?? this.#launch(terms)
-        const answer = await flight.join(patience, !flying, signal)
+        const answer = await (flying ?? this.#launch(terms)).join(reader, !flying)
         if (joined > answer.asOf) continue
         this.#tell(answer.result, answer.age)
         return answer.value
       }
     } finally {
-      patience.end()
+      reader.patience?.end()
     }
   }
 
@@ -197,15 +221,9 @@ export class CacheEntries {
 
   #launch<T>(terms: LoadTerms<T>, occasion?: Occasion): Flight<T> {
     const flight = new Flight<T>(terms, this.#field, occasion)
-    const { key } = terms
-    const known = flight as Flight<unknown>
     // At once, so that whoever comes next finds it.
-    this.#flights.set(key, known)
-    const ended = (): void => {
-      if (this.#flights.get(key) === known) this.#flights.delete(key)
-      this.#aside.delete(known)
-    }
-    flight.launch().then(ended, ended)
+    this.#flights.set(terms.key, flight as Flight<unknown>)
+    void flight.launch()
     return flight
   }
 

@@ -53,6 +53,15 @@ export interface Answer<T> {
   readonly asOf: number
 }
 
+/** A reader who waits. */
+export interface Waiting {
+  readonly signal: AbortSignal | undefined
+  /** Its patience, where it was given any. */
+  readonly patience: Patience | undefined
+  /** Its patience for a load, which takes longer than an answer of the store. */
+  endure(): Patience
+}
+
 /** What a flight needs of the cache that it flies for. */
 export interface Airfield {
   readonly store: CacheStore
@@ -74,6 +83,8 @@ export interface Airfield {
   forget(key: string): void
   /** From now on callers start another flight: this one has no more to answer, or was given up. */
   stepAside(flight: Flight<unknown>): void
+  /** The flight is over. */
+  ended(flight: Flight<unknown>): void
 }
 
 /** How a flight came to be. */
@@ -101,7 +112,7 @@ export class Flight<T> {
   readonly #terms: LoadTerms<T>
   readonly #field: Airfield
   readonly #occasion: Occasion
-  readonly #controller = new AbortController()
+  #controller: AbortController | undefined
   /** The value, or that it will take a load to have it: whatever comes first. */
   readonly #news: Promise<Answer<T> | LoadBegun>
   #tell: (news: Answer<T> | LoadBegun) => void = () => {}
@@ -130,25 +141,29 @@ export class Flight<T> {
   /** Sets off, once; answers when it is over, which may be after everybody was answered. */
   launch(): Promise<Answer<T>> {
     if (!this.#landing) {
-      this.#landing = this.#fly().finally(() => {
-        this.#over = true
-      })
-      this.#landing.then(this.#tell, this.#refuse)
+      this.#landing = this.#fly()
+      this.#landing.then(
+        (answer) => {
+          this.#end()
+          this.#tell(answer)
+        },
+        (error: unknown) => {
+          this.#end()
+          this.#refuse(error)
+        },
+      )
     }
     return this.#landing
   }
 
   /** The answer for one more caller; `first` is the one in whose trace it flies. */
-  async join(
-    patience: Patience,
-    first: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer<T>> {
+  async join(reader: Waiting, first: boolean): Promise<Answer<T>> {
     this.#wanted++
     try {
-      const news = await patience.within(this.#news)
+      const news = await (reader.patience?.within(this.#news) ?? this.#news)
       if (!('here' in news)) return news
       const landing = this.launch()
+      const patience = reader.endure()
       if (news.here && first) return await patience.within(landing)
       return await observe('cache.wait', { name: this.#field.name }, async (watch) => {
         if (news.here) watch.link(news.traceparent)
@@ -159,7 +174,7 @@ export class Flight<T> {
       })
     } catch (error) {
       // One whose time is up still wants the value to be there when it asks again; one that has aborted does not.
-      if (signal?.aborted) this.#leave()
+      if (reader.signal?.aborted) this.#leave()
       throw error
     }
   }
@@ -172,8 +187,19 @@ export class Flight<T> {
 
   /** Ends the flight, as far as the loader heeds its signal. */
   abort(reason: unknown): void {
-    this.#controller.abort(reason)
+    // Of two reasons the first one counts.
+    this.#abortion.abort(reason)
     this.#wake?.()
+  }
+
+  get #abortion(): AbortController {
+    this.#controller ??= new AbortController()
+    return this.#controller
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#field.ended(this as Flight<unknown>)
   }
 
   #leave(): void {
@@ -186,7 +212,6 @@ export class Flight<T> {
   async #fly(): Promise<Answer<T>> {
     const { key, staleFor } = this.#terms
     const { store } = this.#field
-    const { signal } = this.#controller
     for (let unheard = false; ; ) {
       const asOf = this.#field.tick()
       this.#heard = false
@@ -209,7 +234,8 @@ export class Flight<T> {
       this.#tell({ here: false, traceparent: found.traceparent })
       await this.#sleep(found.retryAfter)
       unheard = !this.#heard
-      if (signal.aborted) throw signal.reason
+      const signal = this.#controller?.signal
+      if (signal?.aborted) throw signal.reason
     }
   }
 
@@ -262,7 +288,7 @@ export class Flight<T> {
 
   async #run(claim: Claim | undefined, timeout: number): Promise<T> {
     const { key, loader } = this.#terms
-    const { signal } = this.#controller
+    const { signal } = this.#abortion
     if (signal.aborted) throw signal.reason
     const lease = claim && this.#hold(claim)
     let timer: Timer | undefined

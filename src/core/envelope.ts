@@ -3,6 +3,9 @@ import { StoreCorruptError } from './errors.ts'
 
 const VERSION = 1
 
+/** The fields of an envelope; which there are is the kind's affair. */
+type Envelope<K extends string> = Readonly<Record<string, unknown>> & { readonly kind: K }
+
 /** Writes an envelope; undefined for what cannot be written as JSON. */
 export function writeEnvelope(fields: Readonly<Record<string, unknown>>): string | undefined {
   try {
@@ -18,17 +21,16 @@ export function readEnvelope<K extends string>(
   text: string,
   key: string,
   kinds: readonly K[],
-): Readonly<Record<string, unknown>> & { readonly kind: K } {
+): Envelope<K> {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch (cause) {
     throw corrupt(key, cause)
   }
-  const fields = (parsed ?? {}) as Record<string, unknown>
-  const { v, kind } = fields
-  if (v !== VERSION || !(kinds as readonly unknown[]).includes(kind)) throw corrupt(key)
-  return { ...fields, kind: kind as K }
+  const fields = (parsed ?? {}) as Envelope<K> & { readonly v?: unknown }
+  if (fields.v !== VERSION || !kinds.includes(fields.kind)) throw corrupt(key)
+  return fields
 }
 
 /** How many bytes a text takes in a store. */

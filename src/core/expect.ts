@@ -79,7 +79,8 @@ export function expectName(option: string, value: unknown): string {
   if (!isWellFormed(value)) {
     refuse(option, 'a well-formed string (no lone surrogates: they would alias another key)', value)
   }
-  if (value.length > MAX_NAME || new TextEncoder().encode(value).length > MAX_NAME) {
+  // No character takes more than three bytes for each of its units: what is short is not counted.
+  if (value.length > MAX_NAME / 3 && new TextEncoder().encode(value).length > MAX_NAME) {
     refuse(option, 'at most 64 kB long', `${value.length} characters`)
   }
   return value
@@ -141,8 +142,9 @@ function isInteger(value: unknown, least: number, most: number): value is number
   return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
 }
 
-// String.prototype.isWellFormed is missing from the oldest runtimes that are supported.
-function isWellFormed(value: string): boolean {
+function isWellFormed(value: string & { isWellFormed?: () => boolean }): boolean {
+  // Missing from the oldest runtimes that are supported.
+  if (value.isWellFormed) return value.isWellFormed()
   try {
     encodeURIComponent(value)
     return true
