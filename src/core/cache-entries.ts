@@ -18,6 +18,7 @@ import { now } from './clock.ts'
 import { TimeoutError } from './errors.ts'
 import { type Held, MemoryTier } from './memory-tier.ts'
 import { Patience } from './patience.ts'
+import { deadlineFor } from './store-call.ts'
 
 /** What a cache is made of. */
 export interface CacheSettings {
@@ -42,24 +43,27 @@ export interface ReadLimits {
 const LOOK_AGAIN = 1_000
 const LOOK_AGAIN_DEAF = 200
 
-/** One caller's patience, which costs a timer only when there is something to wait for. */
+/** One caller's patience, which costs a timer only when there may be long to wait. */
 class Reader implements Waiting {
   readonly signal: AbortSignal | undefined
   patience: Patience | undefined
   readonly #key: string
   readonly #most: number
+  readonly #since: number = now()
 
-  constructor(key: string, { timeout, signal }: ReadLimits, most: number) {
+  constructor(key: string, { timeout, signal }: ReadLimits, most: number, deadline: number) {
     this.#key = key
     this.#most = Math.min(timeout ?? most, most)
     this.signal = signal
-    if (signal || timeout !== undefined) this.endure()
+    // The store may take that long to answer.
+    if (signal || this.#most <= deadline) this.endure()
   }
 
   endure(): Patience {
-    const [key, timeout] = [this.#key, this.#most]
+    const [key, most] = [this.#key, this.#most]
+    const timeout = Math.max(1, this.#since + most - now())
     this.patience ??= new Patience({ timeout, signals: [this.signal] }, key, () => {
-      return new TimeoutError(`'${key}' was not there within ${timeout} ms`, { key })
+      return new TimeoutError(`'${key}' was not there within ${most} ms`, { key })
     })
     return this.patience
   }
@@ -140,7 +144,8 @@ export class CacheEntries {
   async read<T>(terms: LoadTerms<T>, limits: ReadLimits): Promise<T> {
     const { key } = terms
     const joined = ++this.#ticks
-    const reader = new Reader(key, limits, this.#settings.loadTimeout)
+    const { provider, lease, loadTimeout } = this.#settings
+    const reader = new Reader(key, limits, loadTimeout, deadlineFor(provider, lease))
     try {
       this.#channel.open()
       for (;;) {

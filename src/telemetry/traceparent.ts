@@ -8,7 +8,7 @@ export function traceparentOf(span: Span | undefined): string | undefined {
 }
 
 /** The traceparent of a span context. */
-export function formatTraceparent({ traceId, spanId, traceFlags }: SpanContext): string {
+function formatTraceparent({ traceId, spanId, traceFlags }: SpanContext): string {
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
 }
 
