@@ -113,7 +113,7 @@ export class CacheEntries {
       adopt: (flight, held, asOf) => {
         if (!flight.overtaken && asOf > this.#forgotAt) this.#memory.set(flight.key, held)
       },
-      forget: (key) => this.#memory.delete(key, 'invalidated'),
+      forget: (key) => this.forget(key),
       stepAside: (flight) => this.#stepAside(flight),
       ended: (flight) => {
         if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
@@ -196,6 +196,11 @@ export class CacheEntries {
   /** Whether this process remembers a value that can be answered. */
   has(key: string): boolean {
     return this.#usable(key) !== undefined
+  }
+
+  /** Forgets what this process remembers of a key. */
+  forget(key: string): void {
+    this.#memory.delete(key, 'invalidated')
   }
 
   set(key: string, written: Written): Promise<void> {

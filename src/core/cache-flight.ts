@@ -1,6 +1,6 @@
 // One flight for a key in this process: it asks the store, and loads the value or waits for whoever loads it.
 import { activeTraceparent, apart, level, observe, type Watch } from '../telemetry/index.ts'
-import { type CacheStore, type Claim, heldFrom } from './cache-store.ts'
+import { type CacheStore, type Claim, type Found, heldFrom } from './cache-store.ts'
 import { decodeCached, encodeCached } from './cached-value.ts'
 import { after, now, type Timer } from './clock.ts'
 import { outside } from './current-scope.ts'
@@ -118,8 +118,6 @@ export class Flight<T> {
   #tell: (news: Answer<T> | LoadBegun) => void = () => {}
   #refuse: (error: unknown) => void = () => {}
   #landing: Promise<Answer<T>> | undefined
-  /** Whether it goes on though nobody waits for it. */
-  #behind: boolean
   #wanted = 0
   #over = false
   #heard = false
@@ -130,7 +128,6 @@ export class Flight<T> {
     this.#terms = terms
     this.#field = field
     this.#occasion = occasion
-    this.#behind = occasion.trigger !== undefined
     this.#news = new Promise((resolve, reject) => {
       this.#tell = resolve
       this.#refuse = reject
@@ -204,7 +201,7 @@ export class Flight<T> {
 
   #leave(): void {
     this.#wanted--
-    if (this.#wanted > 0 || this.#over || this.#behind) return
+    if (this.#wanted > 0 || this.#over || this.#occasion.trigger) return
     this.#field.stepAside(this as Flight<unknown>)
     this.abort(new AbortedError(`Nobody waits for '${this.key}' any more`, { key: this.key }))
   }
@@ -216,6 +213,7 @@ export class Flight<T> {
       const asOf = this.#field.tick()
       this.#heard = false
       const found = await store.ask<T>(key, staleFor, this.#from())
+      this.#expectWanted(found)
       if (found.state === 'done') {
         if (unheard) this.#field.missed()
         return this.#found(found.held, asOf)
@@ -234,9 +232,16 @@ export class Flight<T> {
       this.#tell({ here: false, traceparent: found.traceparent })
       await this.#sleep(found.retryAfter)
       unheard = !this.#heard
-      const signal = this.#controller?.signal
-      if (signal?.aborted) throw signal.reason
+      this.#expectWanted(found)
     }
+  }
+
+  /** Ends the flight when everybody has gone meanwhile. */
+  #expectWanted(found: Found<T>): void {
+    const signal = this.#controller?.signal
+    if (!signal?.aborted) return
+    if (found.state === 'claimed') this.#field.store.drop(found.claim)
+    throw signal.reason
   }
 
   #from(): string | undefined {
@@ -251,7 +256,6 @@ export class Flight<T> {
   #claimed(claim: Claim, stale: Held<T> | undefined, asOf: number): Promise<Answer<T>> {
     const { trigger, from } = this.#occasion
     if (!stale) return this.#load(claim, undefined, trigger ?? 'miss', from)
-    this.#behind = true
     stale.restsUntil = now() + this.#field.lookAgain()
     this.#field.stepAside(this as Flight<unknown>)
     this.#tell(this.#found(stale, asOf))
@@ -289,7 +293,6 @@ export class Flight<T> {
   async #run(claim: Claim | undefined, timeout: number): Promise<T> {
     const { key, loader } = this.#terms
     const { signal } = this.#abortion
-    if (signal.aborted) throw signal.reason
     const lease = claim && this.#hold(claim)
     let timer: Timer | undefined
     const late = new Promise<never>((_resolve, reject) => {

@@ -234,7 +234,9 @@ export class CacheWarmer {
         this.#checkIn(0)
       },
       unregister: () => {
-        if (this.#warmed.get(key) === entry) this.#warmed.delete(key)
+        if (this.#warmed.get(key) !== entry) return
+        this.#warmed.delete(key)
+        this.#entries.forget(key)
       },
     }
   }

@@ -48,6 +48,25 @@ describe('a missing value', () => {
     expect(await Promise.all([loading, waiting])).toEqual(['value', 'value'])
   })
 
+  test('is there at once though the message overtakes the answer that says to wait for it', async () => {
+    const { first, second, provider, slow, pending } = caches()
+    await second.peek('warm')
+    await time.settle()
+    const loading = first.get('a', slow)
+    await time.settle()
+    const gate = deferred()
+    provider.once('records.begin', answersAfter(gate.promise))
+    const waiting = second.get('a', slow)
+    await time.settle()
+    pending[0]?.resolve('value')
+    await loading
+    await time.settle()
+    gate.resolve()
+    await time.settle()
+    // No time has passed.
+    expect(await waiting).toBe('value')
+  })
+
   test('is found by a look after a second when the message is lost', async () => {
     const { first, second, provider, slow, pending } = caches()
     provider.always('signals.listen', () => new Promise(() => {}))
@@ -227,6 +246,29 @@ describe('a change during a load wins', () => {
     expect(await first.get('a', load)).toBe('new')
   })
 
+  test('also when it may have been missed: what was answered before messages came again', async () => {
+    const { first, second, provider, load } = caches()
+    const restored: (() => void)[] = []
+    const { signals } = provider.store
+    const listen = signals.listen.bind(signals)
+    provider.store.signals.listen = (channel, listener) => {
+      restored.push(() => listener.restored())
+      return listen(channel, { ...listener, message: () => {} })
+    }
+    await first.peek('warm')
+    await time.settle()
+    await second.set('a', 'old')
+    const gate = deferred()
+    provider.once('records.begin', answersAfter(gate.promise))
+    const before = first.get('a', load)
+    await time.settle()
+    await provider.store.records.remove('cache:users:a')
+    for (const each of restored) each()
+    gate.resolve()
+    expect(await before).toBe('old')
+    expect(await first.get('a', load)).toBe('v1')
+  })
+
   test('also many times in a row: every reader gets a value that was loaded after it came', async () => {
     const { first, second, pending, slow } = caches()
     const reads: Promise<string>[] = []
@@ -304,6 +346,29 @@ describe('a reader that goes away', () => {
     const signal = AbortSignal.abort()
     await expect(first.get('a', load, { signal })).rejects.toSatisfy(isAbortedError)
     expect(provider.calls).toEqual([])
+  })
+
+  test('while the store is asked leaves no claim and no load', async () => {
+    const { first, second, provider, slow, load, loads } = caches({ staleFor: 60_000 })
+    await second.set('a', 'stale')
+    await time.pass(1_000)
+    for (const key of ['a', 'b']) {
+      const gate = deferred()
+      provider.once('records.begin', answersAfter(gate.promise))
+      const controller = new AbortController()
+      const gone = first.get(key, slow, { signal: controller.signal })
+      await time.settle()
+      controller.abort()
+      await expect(gone).rejects.toSatisfy(isAbortedError)
+      gate.resolve()
+      await time.settle()
+    }
+    expect(loads()).toBe(0)
+    expect(provider.events).toEqual([])
+    expect(await second.get('b', load)).toBe('v1')
+    expect(await second.get('a', load)).toBe('stale')
+    await time.settle()
+    expect(await second.get('a', load)).toBe('v2')
   })
 
   test('while another process loads is answered at once', async () => {
@@ -385,6 +450,21 @@ describe('a refresh', () => {
     expect(await first.get('a', load)).toBe('v1')
     await time.settle()
     expect(await first.get('a', load)).toBe('v2')
+  })
+
+  test('elsewhere is looked after once a second, however much is read', async () => {
+    const { first, second, provider, load, slow, pending } = caches({ staleFor: 60_000 })
+    for (const cache of [first, second]) await cache.get('a', load)
+    await time.pass(1_000)
+    void first.get('a', slow)
+    await time.settle()
+    const before = provider.count('records.begin')
+    for (let read = 0; read < 100; read++) {
+      expect(await second.get('a', slow)).toBe('v1')
+      await time.pass(10)
+    }
+    expect(provider.count('records.begin') - before).toBeLessThanOrEqual(2)
+    expect(pending).toHaveLength(1)
   })
 
   test('does not end with the reader that set it off', async () => {

@@ -73,6 +73,17 @@ describe('without the store', () => {
     }
   })
 
+  test('and without messages a stale value is answered at once, while it is loaded anew', async () => {
+    const { first, provider, load, slow } = caches({ ttl: 1_000, staleFor: 60_000 })
+    provider.always('signals.listen', gone)
+    await first.get('a', load)
+    away(provider, gone)
+    await first.get('b', load)
+    await time.pass(1_000)
+    await first.get('b', load)
+    expect(await first.get('a', slow)).toBe('v1')
+  })
+
   test("an error of the loader is the reader's error, and never the store's", async () => {
     const { first, provider } = caches()
     away(provider, gone)
