@@ -17,7 +17,7 @@ export {
   type CacheOptions,
   type CacheSetOptions,
 } from './core/cache.ts'
-export type { LoadContext, Loader } from './core/cache-flight.ts'
+export type { LoadContext, Loader } from './core/cache-load.ts'
 export type { CacheProvider } from './core/cache-store.ts'
 export {
   CacheWarmer,

@@ -1,17 +1,8 @@
 // The entries of one cache: this process's memory before the store, and one flight for each key that is asked for.
 import { activeTraceparent, count, isRecording, sample } from '../telemetry/index.ts'
 import { CacheChannel } from './cache-channel.ts'
-import {
-  type Airfield,
-  type Answer,
-  answerOf,
-  behind,
-  Flight,
-  type LoadTerms,
-  type Occasion,
-  type Trigger,
-  type Waiting,
-} from './cache-flight.ts'
+import { type Airfield, behind, Flight, type Occasion, type Waiting } from './cache-flight.ts'
+import { type Answer, answerOf, type LoadTerms, type Trigger } from './cache-load.ts'
 import type { CacheNotice } from './cache-notice.ts'
 import { type CacheProvider, CacheStore, type Written } from './cache-store.ts'
 import { now } from './clock.ts'

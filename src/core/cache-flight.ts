@@ -1,57 +1,20 @@
 // One flight for a key in this process: it asks the store, and loads the value or waits for whoever loads it.
-import { activeTraceparent, apart, level, observe, type Watch } from '../telemetry/index.ts'
-import { type CacheStore, type Claim, type Found, heldFrom } from './cache-store.ts'
-import { decodeCached, encodeCached } from './cached-value.ts'
-import { after, now, type Timer } from './clock.ts'
+import { activeTraceparent, apart, observe } from '../telemetry/index.ts'
+import {
+  type Answer,
+  answerOf,
+  isOver,
+  Load,
+  type LoadGround,
+  type LoadTerms,
+  type Trigger,
+} from './cache-load.ts'
+import type { Claim, Found } from './cache-store.ts'
+import { after, now } from './clock.ts'
 import { outside } from './current-scope.ts'
-import { AbortedError, TimeoutError } from './errors.ts'
-import { emit } from './events.ts'
-import { Lease } from './lease.ts'
+import { AbortedError } from './errors.ts'
 import type { Held } from './memory-tier.ts'
 import type { Patience } from './patience.ts'
-
-/** What a loader is given. */
-export interface LoadContext {
-  readonly key: string
-  /** Aborts when the load took longer than `loadTimeout`, and when nobody waits for it any more. */
-  readonly signal: AbortSignal
-}
-
-/** Produces the value of a key; it may run again at any time, also twice at once after a crash or a stall. */
-export type Loader<T> = (context: LoadContext) => Promise<T> | T
-
-/** Why a value is loaded. */
-export type Trigger = 'miss' | 'stale' | 'schedule' | 'startup'
-
-/** How a read was answered. */
-export type CacheResult = 'hit' | 'stale' | 'miss'
-
-/** What is to be had, and how long it lasts; times are in milliseconds. */
-export interface LoadTerms<T> {
-  readonly key: string
-  readonly loader: Loader<T>
-  readonly ttl: number
-  /** After this it is loaded anew, while it still serves. */
-  readonly freshFor: number
-  /** How long it serves after its ttl, while it cannot be loaded. */
-  readonly staleFor: number
-  /** How long null and undefined last; they are not kept where this is undefined. */
-  readonly negativeTtl: number | undefined
-  /** Told of what this process has loaded. */
-  readonly loaded?: ((value: T) => unknown) | undefined
-  readonly failed?: ((error: unknown) => unknown) | undefined
-}
-
-/** A value for those who wait. */
-export interface Answer<T> {
-  readonly value: T
-  readonly result: CacheResult
-  readonly age: number
-  /** Of the load that it came from. */
-  readonly traceparent: string | undefined
-  /** Whoever came later than this may not have it: a change that they know of may be newer. */
-  readonly asOf: number
-}
 
 /** A reader who waits. */
 export interface Waiting {
@@ -63,14 +26,7 @@ export interface Waiting {
 }
 
 /** What a flight needs of the cache that it flies for. */
-export interface Airfield {
-  readonly store: CacheStore
-  readonly name: string
-  readonly lease: number
-  readonly loadTimeout: number
-  readonly maxBytes: number
-  /** A number greater than all before: the order of callers and of what the store is asked. */
-  tick(): number
+export interface Airfield extends LoadGround {
   /** Milliseconds after which to look whether a message was lost. */
   lookAgain(): number
   /** A message was lost. */
@@ -79,8 +35,6 @@ export interface Airfield {
   remembered(key: string): Held | undefined
   /** Remembers a value, unless it has changed since the flight began, or may have since it was confirmed. */
   adopt(flight: Flight<unknown>, held: Held, asOf: number): void
-  /** Forgets what is remembered: it is not true any more. */
-  forget(key: string): void
   /** From now on callers start another flight: this one has no more to answer, or was given up. */
   stepAside(flight: Flight<unknown>): void
   /** The flight is over. */
@@ -100,9 +54,6 @@ interface LoadBegun {
   readonly here: boolean
   readonly traceparent: string | undefined
 }
-
-const SHORTEST_REST = 1_000
-const LONGEST_REST = 10_000
 
 /** A flight; `launch` it once. */
 export class Flight<T> {
@@ -265,149 +216,20 @@ export class Flight<T> {
     return behind(() => this.#load(claim, stale, 'stale', caller))
   }
 
-  async #load(
+  #load(
     claim: Claim | undefined,
     stale: Held<T> | undefined,
     trigger: Trigger,
     from: string | undefined,
   ): Promise<Answer<T>> {
-    const { name, loadTimeout } = this.#field
-    level('cache.refresh.active', { name }, 1)
-    try {
-      return await observe('cache.refresh', { name, trigger }, async (watch) => {
-        watch.link(from)
-        this.#tell({ here: true, traceparent: watch.traceparent })
-        const begun = this.#field.tick()
-        const value = await this.#run(claim, loadTimeout)
-        const answer = await this.#keep(value, claim, stale !== undefined, begun, watch)
-        this.#callBack(() => this.#terms.loaded?.(answer.value))
-        return answer
-      })
-    } catch (error) {
-      return await this.#failed(error, claim, stale)
-    } finally {
-      level('cache.refresh.active', { name }, -1)
-    }
-  }
-
-  async #run(claim: Claim | undefined, timeout: number): Promise<T> {
-    const { key, loader } = this.#terms
-    const { signal } = this.#abortion
-    const lease = claim && this.#hold(claim)
-    let timer: Timer | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      const expire = (): void => {
-        const error = new TimeoutError(`Loading '${key}' took longer than ${timeout} ms`, { key })
-        reject(error)
-        this.abort(error)
-      }
-      timer = after(timeout, expire, 'background')
+    const awaited = !stale && !this.#occasion.trigger
+    const cause = { claim, stale, trigger, from, awaited }
+    const load = new Load(this.#terms, this.#field, cause, {
+      abortion: this.#abortion,
+      begun: (traceparent) => this.#tell({ here: true, traceparent }),
+      adopt: (held, asOf) => this.#field.adopt(this as Flight<unknown>, held, asOf),
     })
-    try {
-      const loading = (async () => loader({ key, signal }))()
-      return await Promise.race([loading, late])
-    } finally {
-      timer?.stop()
-      lease?.end()
-    }
-  }
-
-  #hold(claim: Claim): Lease {
-    return new Lease({
-      subject: `load of '${this.key}'`,
-      key: this.key,
-      ttl: this.#field.lease,
-      sentAt: claim.sentAt,
-      autoExtend: true,
-      renew: (ttl) => this.#field.store.renew(claim, ttl),
-      // The store refuses what is loaded without a claim: nothing else depends on it.
-      lost: () => {},
-    })
-  }
-
-  async #keep(
-    value: T,
-    claim: Claim | undefined,
-    replaces: boolean,
-    begun: number,
-    watch: Watch<'cache.refresh'>,
-  ): Promise<Answer<T>> {
-    const { key, staleFor, negativeTtl } = this.#terms
-    const { store, maxBytes } = this.#field
-    const absent = value === null || value === undefined
-    const ttl = absent ? negativeTtl : this.#terms.ttl
-    const freshFor = absent ? negativeTtl : this.#terms.freshFor
-    const meta = { traceparent: watch.traceparent }
-    const fresh = { value, result: 'miss', age: 0, ...meta, asOf: begun } as const
-    const written =
-      ttl === undefined || freshFor === undefined
-        ? undefined
-        : encodeCached({ value, ttl, freshFor }, maxBytes)
-    if (!written || 'why' in written || ttl === undefined || freshFor === undefined) {
-      watch.note({ outcome: 'not_kept' })
-      if (written && 'why' in written) {
-        const message = `'${key}' is not cached: ${written.why}`
-        emit(store.provider.onEvent, { name: 'holdfast.cache.not_kept', key, message })
-      }
-      this.#field.forget(key)
-      if (claim) await store.giveUp(claim, replaces)
-      return fresh
-    }
-    const sentAt = now()
-    const asOf = this.#field.tick()
-    const { text } = written
-    // What everybody else will read: nobody shall depend on having loaded it himself.
-    const cached = decodeCached<T>(text, key)
-    const held = heldFrom(cached, { age: 0, meta }, sentAt, staleFor)
-    const answer = { ...fresh, value: cached.value }
-    if (!claim) {
-      // There is nobody to ask, and so nothing to miss.
-      const always = Number.POSITIVE_INFINITY
-      this.#field.adopt(this as Flight<unknown>, held, always)
-      return { ...answer, asOf: always }
-    }
-    const kept = await store.keep(claim, { value: text, ttl: ttl + staleFor, freshFor, meta })
-    if (kept) {
-      this.#field.adopt(this as Flight<unknown>, held, asOf)
-      return { ...answer, asOf }
-    }
-    watch.note({ outcome: kept === undefined ? 'not_kept' : 'overtaken' })
-    this.#field.forget(key)
-    return answer
-  }
-
-  async #failed(
-    error: unknown,
-    claim: Claim | undefined,
-    stale: Held<T> | undefined,
-  ): Promise<Answer<T>> {
-    const { key, ttl } = this.#terms
-    const { store } = this.#field
-    this.#callBack(() => this.#terms.failed?.(error))
-    if (stale || this.#occasion.trigger) {
-      emit(store.provider.onEvent, { name: 'holdfast.cache.refresh.exception', key, error })
-    }
-    if (!stale || isOver(stale)) {
-      if (claim) store.drop(claim)
-      throw error
-    }
-    const rest = Math.min(Math.max(ttl / 10, SHORTEST_REST), LONGEST_REST)
-    const ms = Math.max(1, Math.ceil(Math.min(rest, stale.usableUntil - now())))
-    stale.restsUntil = now() + ms
-    if (claim) await store.rest(claim, ms)
-    return answerOf(stale, this.#field.tick())
-  }
-
-  #callBack(call: () => unknown): void {
-    const { onEvent } = this.#field.store.provider
-    const failed = (error: unknown): void =>
-      emit(onEvent, { name: 'holdfast.callback.failed', key: this.key, error })
-    try {
-      const returned = call()
-      if (returned instanceof Promise) returned.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    return load.run()
   }
 
   async #sleep(retryAfter: number): Promise<void> {
@@ -428,21 +250,4 @@ export class Flight<T> {
 /** Runs `work` as part of nothing that runs now: it outlives the caller's trace and scope. */
 export function behind<R>(work: () => R): R {
   return apart(() => outside(work))
-}
-
-/** Whether a value is not even better than an error. */
-function isOver(held: Held | undefined): boolean {
-  return held !== undefined && now() >= held.usableUntil
-}
-
-/** What is held, for a caller. */
-export function answerOf<T>(held: Held<T>, asOf: number): Answer<T> {
-  const time = now()
-  return {
-    value: held.value,
-    result: time < held.endsAt ? 'hit' : 'stale',
-    age: time - held.keptAt,
-    traceparent: held.traceparent,
-    asOf,
-  }
 }

@@ -1,7 +1,7 @@
 // The records of one cache in its store, and what becomes of them when the store cannot be asked.
 import { attemptId } from './attempt-id.ts'
 import { writeNotice } from './cache-notice.ts'
-import { type CachedValue, decodeCached } from './cached-value.ts'
+import { type CachedValue, decodeCached, encodeGone } from './cached-value.ts'
 import { now } from './clock.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
 import { emit } from './events.ts'
@@ -126,12 +126,8 @@ export class CacheStore {
   /** Ends a claim whose value is not kept, and what stood before it, which is not true any more; never rejects. */
   async giveUp(claim: Claim, replaces: boolean): Promise<void> {
     if (!replaces) return this.drop(claim)
-    try {
-      await this.remove(claim.key)
-    } catch (error) {
-      this.failed(claim.key, error)
-      this.drop(claim)
-    }
+    // Not removed, because what was set meanwhile stays.
+    await this.keep(claim, { value: encodeGone(), ttl: 1, freshFor: 1, meta: {} })
   }
 
   /** Lets nobody load for a while; never rejects. */
@@ -175,11 +171,18 @@ export class CacheStore {
 
   #read<T>(reply: BeginReply, claim: Claim, staleFor: number): Found<T> {
     const { key, sentAt } = claim
-    const read = (outcome: Outcome | undefined): Held<T> | undefined =>
-      outcome && heldFrom(decodeCached<T>(outcome.value, key), outcome, sentAt, staleFor)
+    const read = (outcome: Outcome | undefined): Held<T> | undefined => {
+      const cached = outcome && decodeCached<T>(outcome.value, key)
+      return cached && heldFrom(cached, outcome, sentAt, staleFor)
+    }
     switch (reply.state) {
-      case 'done':
-        return { state: 'done', held: read(reply) as Held<T> }
+      case 'done': {
+        const held = read(reply)
+        // It is gone for good in a moment.
+        if (!held)
+          return { state: 'running', retryAfter: 1, traceparent: undefined, stale: undefined }
+        return { state: 'done', held }
+      }
       case 'claimed':
         return { state: 'claimed', claim, stale: this.#orNothing(key, () => read(reply.stale)) }
       case 'running': {

@@ -1,7 +1,7 @@
 // Caches: this process's memory before a shared store, and one load for each key in all processes.
 import { activeTraceparent } from '../telemetry/index.ts'
 import { CacheEntries, type ReadLimits } from './cache-entries.ts'
-import type { Loader, LoadTerms } from './cache-flight.ts'
+import type { Loader, LoadTerms } from './cache-load.ts'
 import type { CacheProvider } from './cache-store.ts'
 import { encodeCached, freshFor } from './cached-value.ts'
 import { defaultAdapter } from './default-adapter.ts'

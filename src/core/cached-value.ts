@@ -23,9 +23,15 @@ export function encodeCached(
     : { text }
 }
 
-/** Reads a value back; one that was undefined is undefined again, and not null. */
-export function decodeCached<T>(text: string, key: string): CachedValue<T> {
-  const { value, ttl, freshFor } = readEnvelope(text, key, ['cached'])
+/** Says that there is no value any more. */
+export function encodeGone(): string {
+  return writeEnvelope({ kind: 'gone' }) ?? ''
+}
+
+/** Reads a value back, of which undefined is one; undefined instead when it is gone. */
+export function decodeCached<T>(text: string, key: string): CachedValue<T> | undefined {
+  const { kind, value, ttl, freshFor } = readEnvelope(text, key, ['cached', 'gone'])
+  if (kind === 'gone') return undefined
   if (typeof ttl !== 'number' || typeof freshFor !== 'number') throw corrupt(key)
   return { value: value as T, ttl, freshFor }
 }
