@@ -5,11 +5,6 @@
  */
 export { MemoryAdapter, type MemoryAdapterOptions } from './adapters/memory/index.ts'
 export type { BreakerProvider } from './core/breaker-mirror.ts'
-export type { LeaderFunction, Term } from './core/candidacy.ts'
-export type { Checkpoint, KeepOptions } from './core/checkpoint-history.ts'
-export type { CheckpointRun, SaveOptions } from './core/checkpoint-run.ts'
-export { CheckpointStore } from './core/checkpoint-store.ts'
-export { Checkpointer, type CheckpointerOptions, type Migrate } from './core/checkpointer.ts'
 export {
   Cache,
   type CacheEntry,
@@ -26,6 +21,11 @@ export {
   type WarmedEntry,
   type WarmedOptions,
 } from './core/cache-warmer.ts'
+export type { LeaderFunction, Term } from './core/candidacy.ts'
+export type { Checkpoint, KeepOptions } from './core/checkpoint-history.ts'
+export type { CheckpointRun, SaveOptions } from './core/checkpoint-run.ts'
+export { CheckpointStore } from './core/checkpoint-store.ts'
+export { Checkpointer, type CheckpointerOptions, type Migrate } from './core/checkpointer.ts'
 export {
   type CallContext,
   CircuitBreaker,

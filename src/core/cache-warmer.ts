@@ -12,10 +12,10 @@ import { emit } from './events.ts'
 import {
   expectBoolean,
   expectDuration,
-  expectFraction,
   expectFunction,
   expectInteger,
   expectName,
+  expectNumber,
   expectOptions,
   expectProvider,
   expectRatio,
@@ -188,7 +188,7 @@ export class CacheWarmer {
       defaultAdapter()
     this.#name = expectShortName('name', name)
     this.#ttl = expectDuration('defaultTTL', defaultTTL)
-    this.#threshold = expectFraction('defaultRefreshThreshold', defaultRefreshThreshold)
+    this.#threshold = expectNumber('defaultRefreshThreshold', defaultRefreshThreshold, 0, 1)
     this.#interval = expectDuration('checkInterval', checkInterval)
     this.#concurrency = expectInteger('concurrency', concurrency)
     this.#entries = new CacheEntries({
@@ -300,7 +300,7 @@ export class CacheWarmer {
     const { fetcher, ttl = this.#ttl, refreshThreshold = this.#threshold } = given
     const { onRefresh, onError } = given
     expectDuration('ttl', ttl)
-    expectFraction('refreshThreshold', refreshThreshold)
+    expectNumber('refreshThreshold', refreshThreshold, 0, 1)
     if (onRefresh !== undefined) expectFunction('onRefresh', onRefresh)
     if (onError !== undefined) expectFunction('onError', onError)
     const refreshes = given.backgroundRefresh !== false

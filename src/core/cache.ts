@@ -8,10 +8,10 @@ import { defaultAdapter } from './default-adapter.ts'
 import { InvalidArgumentError } from './errors.ts'
 import {
   expectDuration,
-  expectFraction,
   expectFunction,
   expectInteger,
   expectName,
+  expectNumber,
   expectOptions,
   expectProvider,
   expectShortName,
@@ -143,7 +143,7 @@ export class Cache<V = unknown> {
     const { memory = { maxEntries: 1_000 }, loadTimeout = 30_000, lease = 10_000 } = given
     const { maxBytes = 1_048_576 } = given
     this.#ttl = expectDuration('ttl', ttl)
-    this.#threshold = expectFraction('refreshThreshold', refreshThreshold)
+    this.#threshold = expectNumber('refreshThreshold', refreshThreshold, 0, 1)
     this.#staleFor = staleFor === 0 ? 0 : expectDuration('staleFor', staleFor)
     this.#negativeTtl =
       negativeTtl === undefined ? undefined : expectDuration('negativeTtl', negativeTtl)
@@ -240,7 +240,7 @@ export class Cache<V = unknown> {
     const left =
       refreshThreshold === undefined
         ? this.#threshold
-        : expectFraction('refreshThreshold', refreshThreshold)
+        : expectNumber('refreshThreshold', refreshThreshold, 0, 1)
     return { ttl: lasts, freshFor: freshFor(lasts, left) }
   }
 }

@@ -57,14 +57,6 @@ export function expectNumber(
   return value
 }
 
-/** A share that may be none: a number from 0, below 1. */
-export function expectFraction(option: string, value: unknown): number {
-  if (typeof value !== 'number' || !(value >= 0 && value < 1)) {
-    refuse(option, 'a number from 0, below 1', value)
-  }
-  return value
-}
-
 /** A short name that is part of others: 1 to 48 letters, digits, `.`, `_` or `-`. */
 export function expectShortName(option: string, value: unknown): string {
   if (typeof value !== 'string' || !/^[A-Za-z0-9._-]{1,48}$/.test(value)) {

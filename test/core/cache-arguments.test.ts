@@ -12,7 +12,7 @@ import {
 import { faultyAdapter } from '../support/faulty-adapter.ts'
 
 const notDurations = [Number.NaN, -1, 0, 1.5, 2 ** 53, Number.POSITIVE_INFINITY, '10', null, {}, 1n]
-const notFractions = [Number.NaN, -0.1, 1, 1.5, Number.POSITIVE_INFINITY, '0.2', null]
+const notFractions = [Number.NaN, -0.1, 1.1, Number.POSITIVE_INFINITY, '0.2', null]
 const notKeys = ['', '\ud800', 'a\udfffb', 'x'.repeat(65_537), 7, null, undefined, {}]
 const notNames = ['', 'a b', 'a:b', 'é', '{a}', 'a\n', 'x'.repeat(49), 7, null, undefined]
 const refused = expect.toSatisfy(isInvalidArgumentError)
@@ -148,7 +148,7 @@ describe('a CacheWarmer refuses', () => {
       { fetcher: 'value' },
       { fetcher, ttl: 0 },
       { fetcher, ttl: '10' },
-      { fetcher, refreshThreshold: 1 },
+      { fetcher, refreshThreshold: 2 },
       { fetcher, backgroundRefresh: 'yes' },
       { fetcher, onRefresh: {} },
       { fetcher, onError: 7 },
