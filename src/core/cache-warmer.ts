@@ -282,6 +282,8 @@ export class CacheWarmer {
     } finally {
       this.#watchers.delete(look)
       patience.end()
+      // Nobody waits any more: what is scheduled must not keep the process alive.
+      if (this.#watchers.size === 0) this.#checkIn(this.#interval)
     }
   }
 
