@@ -35,6 +35,22 @@ test('a program that awaits a lock at its top level waits; with its pool closed 
   await pool.end()
 })
 
+test('a program that has used every primitive ends within a second of closing its pool', async () => {
+  const schema = `every_primitive_${process.pid}`
+  await using program = startChild(
+    new URL('./postgres-every-primitive-child.ts', import.meta.url),
+    { argument: { url, schema } },
+  )
+  await program.next('closed')
+  const closed = performance.now()
+  expect(await program.exit).toEqual({ code: 0, signal: null })
+  expect(performance.now() - closed).toBeLessThan(1_000)
+  expect(program.stderr).toBe('')
+  const pool = new Pool({ connectionString: url })
+  await pool.query(`drop schema ${schema} cascade`)
+  await pool.end()
+})
+
 test('a pool that is closed takes the LISTEN session with it', async () => {
   const schema = `pool_end_${process.pid}`
   const pool = new Pool({ connectionString: url, application_name: schema })
