@@ -23,7 +23,7 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: 'live',
-          include: ['test/{live,faults,examples,support}/**/*.test.ts'],
+          include: ['test/{live,faults,examples,seed,support}/**/*.test.ts'],
           globalSetup: 'test/support/global-servers.ts',
           // Two files that stall the same Redis would fail each other.
           fileParallelism: false,

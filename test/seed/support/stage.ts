@@ -1,0 +1,65 @@
+// Runs an example in processes of its own, on a store and in a world.
+
+import { fileURLToPath } from 'node:url'
+import { type Child, type ChildExit, startChild } from '../../support/child.ts'
+import { eventually } from '../../support/eventually.ts'
+import { type Answers, startWorld } from './world.ts'
+
+/** Where an example finds its store, and the tsconfig that leads its imports there. */
+export interface ExampleStore {
+  readonly tsconfig: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+export interface Stage extends AsyncDisposable {
+  /** What the examples have asked the world so far, in order. */
+  readonly asked: readonly string[]
+  /** Starts one more process of the example. */
+  start(env?: Readonly<Record<string, string>>): Child
+}
+
+const preloaded = ['exchange.ts', 'stand-ins.ts'].flatMap((file) => [
+  '--import',
+  fileURLToPath(new URL(file, import.meta.url)),
+])
+
+/** Sets the scene for any number of processes of one example. */
+export async function stage(name: string, store: ExampleStore, answers: Answers): Promise<Stage> {
+  const world = await startWorld(answers)
+  const started: Child[] = []
+  return {
+    asked: world.asked,
+    start: (env = {}) => {
+      const child = startChild(new URL(`../examples/${name}.ts`, import.meta.url), {
+        // The examples have parameter properties, which are no erasable syntax.
+        nodeArgs: ['--no-warnings', '--experimental-transform-types', ...preloaded],
+        env: { ...store.env, EXAMPLE_TSCONFIG: store.tsconfig, WORLD_URL: world.url, ...env },
+      })
+      started.push(child)
+      return child
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const child of started) await child[Symbol.asyncDispose]()
+      await world[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** What a process has printed, once a line is among it. */
+export function printed(child: Child, line: string, within = 20_000): Promise<string> {
+  return eventually(() => child.stdout.split('\n').includes(line) && child.stdout, {
+    what: `the line '${line}'`,
+    within,
+  })
+}
+
+export interface Ending extends ChildExit {
+  readonly stdout: readonly string[]
+  readonly stderr: string
+}
+
+/** How a process has ended by itself, and all that it has printed. */
+export async function ending(child: Child): Promise<Ending> {
+  const exit = await child.exit
+  return { ...exit, stdout: child.stdout.split('\n').slice(0, -1), stderr: child.stderr }
+}
