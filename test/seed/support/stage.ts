@@ -45,12 +45,13 @@ export async function stage(name: string, store: ExampleStore, answers: Answers)
   }
 }
 
-/** What a process has printed, once a line is among it. */
-export function printed(child: Child, line: string, within = 20_000): Promise<string> {
-  return eventually(() => child.stdout.split('\n').includes(line) && child.stdout, {
-    what: `the line '${line}'`,
-    within,
-  })
+/** Resolves once a process has printed a line. */
+export async function printed(child: Child, line: string): Promise<void> {
+  const ended = child.exit.then(() => Promise.reject(new Error(child.stderr)))
+  const lines = () => child.stdout.split('\n')
+  const seen = eventually(() => lines().includes(line), { what: `'${line}'`, within: 20_000 })
+  await Promise.race([seen, ended])
+  ended.catch(() => {})
 }
 
 export interface Ending extends ChildExit {
