@@ -12,22 +12,13 @@ import {
   NAMESPACE,
   type OperationRow,
 } from '../../src/telemetry/index.ts'
+import { type Tables, table } from './tables.ts'
 
 const operations = Object.entries(catalogue) as [keyof typeof Catalogue, OperationRow<object>][]
 const metrics = Object.entries(metricRows) as [keyof typeof metricRows, MetricRow][]
 const factsOf = (row: OperationRow<object>): FactRow[] => Object.values(row.facts)
 
-/** The text of the document with every table between `<!-- name -->` and `<!-- /name -->` drawn anew. */
-export function withTables(document: string): string {
-  return Object.entries(tables).reduce((text, [name, draw]) => {
-    const [before, rest] = text.split(`<!-- ${name} -->\n`)
-    const after = rest?.split(`<!-- /${name} -->`)[1]
-    if (after === undefined) throw new Error(`Expected a section ${name} in docs/telemetry.md`)
-    return `${before}<!-- ${name} -->\n\n${draw()}\n\n<!-- /${name} -->${after}`
-  }, document)
-}
-
-const tables: Readonly<Record<string, () => string>> = {
+export const telemetryTables: Tables = {
   spans: () =>
     table(
       ['span', 'what', 'attributes'],
@@ -78,11 +69,6 @@ function attributesOf(metric: string): string[] {
   if (!row) return []
   const facts = factsOf(row).filter((fact) => fact.metric)
   return [...facts.map(({ attribute }) => attribute), 'error.type']
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
 function list(names: readonly string[]): string {

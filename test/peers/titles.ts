@@ -3,46 +3,41 @@
 import ts from 'typescript'
 import { read } from '../docs/documents.ts'
 
-/** Every title, behind those of the blocks around it: `a breaker › opens at the threshold`. */
+/** Every title, behind those of the blocks around it: `a breaker › opens at the threshold`; `…` stands for what varies. */
 export function titlesOf(path: string): ReadonlySet<string> {
   const found = new Set<string>()
   const visit = (node: ts.Node, around: readonly string[]): void => {
-    const titled = vitestTitle(node)
-    if (titled?.by === 'describe') {
-      ts.forEachChild(node, (child) => visit(child, [...around, titled.title]))
-      return
-    }
-    const title = titled?.title ?? rowTitle(node) ?? promiseTitle(node)
-    if (title !== undefined) found.add([...around, title].join(' › '))
-    ts.forEachChild(node, (child) => visit(child, around))
+    const title = titleOf(node)?.replace(/%[a-z]|\$\w+/g, '…')
+    const titles = title === undefined ? around : [...around, title]
+    if (title !== undefined) found.add(titles.join(' › '))
+    ts.forEachChild(node, (child) => visit(child, titles))
   }
   visit(ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true), [])
   return found
 }
 
-/** Of `test('title', …)`, `describe.each(…)('title', …)` and the like. */
-function vitestTitle(node: ts.Node): { readonly by: string; readonly title: string } | undefined {
-  if (!ts.isCallExpression(node)) return undefined
-  const by = /^(describe|test)\b/.exec(node.expression.getText())?.[1]
-  const title = textOf(node.arguments[0])
-  return by === undefined || title === undefined ? undefined : { by, title }
-}
-
-/** Of `{ name: 'title', check: … }`. */
-function rowTitle(node: ts.Node): string | undefined {
-  if (!ts.isPropertyAssignment(node) || node.name.getText() !== 'name') return undefined
-  const isRow = node.parent.properties.some((other) => other.name?.getText() === 'check')
-  return isRow ? textOf(node.initializer) : undefined
-}
-
-/** Of `{ 'title': async (trial) => … }`. */
-function promiseTitle(node: ts.Node): string | undefined {
-  if (!ts.isPropertyAssignment(node) || !ts.isStringLiteral(node.name)) return undefined
-  return node.name.text
+function titleOf(node: ts.Node): string | undefined {
+  // test('title', …), describe.each(…)('title', …) and the like.
+  if (ts.isCallExpression(node)) {
+    return /^(?:describe|test)\b/.test(node.expression.getText())
+      ? textOf(node.arguments[0])
+      : undefined
+  }
+  if (!ts.isPropertyAssignment(node)) return undefined
+  const { name, initializer, parent } = node
+  // { 'title': async (trial) => … }, or what makes such a function.
+  if (ts.isStringLiteral(name)) {
+    const isCheck = ts.isArrowFunction(initializer) || ts.isCallExpression(initializer)
+    return isCheck ? name.text : undefined
+  }
+  // { name: 'title', check: … }
+  const isRow = parent.properties.some((other) => other.name?.getText() === 'check')
+  return isRow && name.getText() === 'name' ? textOf(initializer) : undefined
 }
 
 function textOf(node: ts.Node | undefined): string | undefined {
   if (node === undefined) return undefined
   if (ts.isStringLiteralLike(node)) return node.text
-  return ts.isTemplateExpression(node) ? node.getText().slice(1, -1) : undefined
+  if (!ts.isTemplateExpression(node)) return undefined
+  return node.templateSpans.reduce((text, { literal }) => `${text}…${literal.text}`, node.head.text)
 }
