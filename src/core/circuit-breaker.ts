@@ -408,24 +408,32 @@ class Ending {
 }
 
 function readSettings(options: CircuitBreakerOptions) {
-  const { failureRate, slowCall, isFailure, resetTimeout = 30_000 } = options
+  const {
+    failureThreshold = 5,
+    failureRate,
+    minimumCalls = 1,
+    slowCall,
+    window = 10_000,
+    resetTimeout = 30_000,
+    halfOpenRequests = 1,
+    probeLease = 30_000,
+    isFailure,
+  } = options
   expectDuration('resetTimeout', resetTimeout)
+  const { maxResetTimeout = 10 * resetTimeout } = options
   return {
-    failureThreshold: expectInteger('failureThreshold', options.failureThreshold ?? 5),
+    failureThreshold: expectInteger('failureThreshold', failureThreshold),
     failureRate: failureRate === undefined ? undefined : expectRatio('failureRate', failureRate),
-    minimumCalls: expectInteger('minimumCalls', options.minimumCalls ?? 1),
+    minimumCalls: expectInteger('minimumCalls', minimumCalls),
     slowCall: slowCall && {
       duration: expectDuration('slowCall.duration', slowCall.duration),
       rate: expectRatio('slowCall.rate', slowCall.rate),
     },
-    window: expectDuration('window', options.window ?? 10_000),
+    window: expectDuration('window', window),
     resetTimeout,
-    maxResetTimeout: expectDuration(
-      'maxResetTimeout',
-      options.maxResetTimeout ?? 10 * resetTimeout,
-    ),
-    halfOpenRequests: expectInteger('halfOpenRequests', options.halfOpenRequests ?? 1),
-    probeLease: expectDuration('probeLease', options.probeLease ?? 30_000),
+    maxResetTimeout: expectDuration('maxResetTimeout', maxResetTimeout),
+    halfOpenRequests: expectInteger('halfOpenRequests', halfOpenRequests),
+    probeLease: expectDuration('probeLease', probeLease),
     isFailure: isFailure === undefined ? saysThatItFailed : expectFunction('isFailure', isFailure),
   }
 }

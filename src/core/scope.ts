@@ -78,10 +78,16 @@ export class Scope implements AsyncDisposable {
 
   /** Made by {@link scope}; `kind` is for telemetry. */
   constructor(options: ScopeOptions = {}, kind: ScopeKind = 'background') {
-    const { name, provider, timeout, parent } = expectOptions(options, '{}')
+    const {
+      name,
+      provider,
+      timeout,
+      parent,
+      disposeTimeout = 10_000,
+    } = expectOptions(options, '{}')
     this.name = name === undefined ? 'scope' : expectName('name', name)
     this.provider = expectProvider('provider', provider, ['grants', 'records']) ?? parent?.provider
-    this.#disposeTimeout = expectDuration('disposeTimeout', options.disposeTimeout ?? 10_000)
+    this.#disposeTimeout = expectDuration('disposeTimeout', disposeTimeout)
     this.signal = this.#controller.signal
     for (const signal of [expectSignal('signal', options.signal), parent?.signal]) {
       if (!signal) continue
