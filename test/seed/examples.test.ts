@@ -143,11 +143,17 @@ describe.each(variants)('on $name', (variant) => {
     expect(await ending(scene.start())).toEqual({ ...inOrder, stdout: ['Connected: true'] })
   })
 
-  test('idempotency: a request pays once, and every retry hears what it came to', async () => {
-    await using scene = await stage('idempotency', variant, { chargeCard: () => null })
-    const together = [scene.start(), scene.start()]
+  test('idempotency: a request pays once, and a retry hears what it came to, or that it still runs', async () => {
+    const charging = deferred()
+    await using scene = await stage('idempotency', variant, { chargeCard: () => charging.promise })
+    const first = scene.start()
+    await eventually(() => scene.asked.length === 1, { within: 20_000 })
+    const meanwhile = await ending(scene.start())
+    expect(meanwhile).toMatchObject({ code: 0, stdout: [] })
+    expect(meanwhile.stderr).toMatch(/^Payment failed: InProgressError: 'payment:r-1'/)
+    charging.resolve()
     const paid = { ...inOrder, stdout: ['Payment result: { charged: true, amount: 4200 }'] }
-    for (const instance of together) expect(await ending(instance)).toEqual(paid)
+    expect(await ending(first)).toEqual(paid)
     expect(await ending(scene.start())).toEqual(paid)
     expect(scene.asked).toEqual(['chargeCard'])
   })
