@@ -6,13 +6,17 @@ import { afterAll, describe, expect, inject, test } from 'vitest'
 import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import {
+  Cache,
+  Checkpointer,
   CircuitBreaker,
   Idempotency,
+  LeaderElection,
   Lock,
   MemoryAdapter,
   RateLimiter,
   Semaphore,
 } from '../../src/index.ts'
+import { deferred } from '../support/deferred.ts'
 import { deleteKeys } from '../support/redis-store.ts'
 
 const own = `names_${process.pid}`
@@ -102,5 +106,35 @@ describe.each(stores)('on $name', ({ provider }) => {
     )
     await first?.isolate()
     for (const other of others) expect(await other.execute(() => 'answer')).toBe('answer')
+  })
+
+  test('every value of such a key is cached for itself', async () => {
+    const cache = new Cache({ provider, name: 'odd' })
+    await forAll((key) => cache.get(key, () => `of ${key}`))
+    const other = new Cache({ provider, name: 'odd', memory: false })
+    const found = await forAll((key) => other.get(key, () => 'loaded again'))
+    expect(found).toEqual(names.map((name) => `of ${name}`))
+  })
+
+  test('every task of such a name has its own checkpoints, and its own worker', async () => {
+    const runs = await forAll((taskId) =>
+      new Checkpointer(undefined, { provider, taskId }).run((cp) => cp.save(`of ${taskId}`)),
+    )
+    expect(runs).toHaveLength(names.length)
+    const saved = await forAll((taskId) => provider.loadLatestCheckpoint(taskId))
+    expect(saved.map((checkpoint) => checkpoint?.state)).toEqual(names.map((name) => `of ${name}`))
+  })
+
+  test('every election of such a key has its own leader', async () => {
+    const everybody = deferred()
+    let leaders = 0
+    const led = await forAll((key) =>
+      new LeaderElection(undefined, { provider, key }).run(async () => {
+        if (++leaders === names.length) everybody.resolve()
+        await everybody.promise
+        return 'led'
+      }),
+    )
+    expect(led).toEqual(all('led'))
   })
 })

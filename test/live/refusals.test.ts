@@ -8,9 +8,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import {
+  Cache,
+  CacheWarmer,
+  Checkpointer,
   CircuitBreaker,
   Idempotency,
   isInvalidArgumentError,
+  LeaderElection,
   Lock,
   RateLimiter,
   type Result,
@@ -30,6 +34,14 @@ const work = () => 'done'
 async function task(result: Promise<Result<unknown>>): Promise<void> {
   const [error] = await result
   if (error) throw error
+}
+
+function cache(provider: Store): Cache {
+  return new Cache({ provider, name: 'n' })
+}
+
+function warmer(provider: Store): CacheWarmer {
+  return new CacheWarmer(scope(), provider)
 }
 
 const names: Readonly<Record<string, Use>> = {
@@ -58,9 +70,33 @@ const names: Readonly<Record<string, Use>> = {
     new Idempotency({ provider }).run(key, work, { fingerprint }),
   'the key of a resolution': (provider, value) =>
     new Idempotency({ provider }).resolve(value, { retry: true }),
+  'the name of a cache': (provider, name) => new Cache({ provider, name }),
+  'the key of a value': (provider, value) => cache(provider).get(value, work),
+  'the key of a look': (provider, value) => cache(provider).peek(value),
+  'the key of a value that is set': (provider, value) => cache(provider).set(value, 1),
+  'the key of a value that is deleted': (provider, value) => cache(provider).delete(value),
+  'the key of an entry': (provider, value) => warmer(provider).register(value, { fetcher: work }),
+  'the task of a checkpointer': (provider, taskId) =>
+    new Checkpointer(undefined, { provider, taskId }),
+  'the task of a checkpoint': (provider, taskId) =>
+    provider.saveCheckpoint({ taskId, sequence: 0, timestamp: 0, state: 1 }),
+  'the task of the latest checkpoint': (provider, taskId) => provider.loadLatestCheckpoint(taskId),
+  'the task of a checkpoint that is loaded': (provider, taskId) =>
+    provider.loadCheckpoint(taskId, 0),
+  'the task of a list': (provider, taskId) => provider.listCheckpoints(taskId),
+  'the task of a clean-up': (provider, taskId) => provider.cleanupCheckpoints(taskId, 1),
+  'the task of a deletion': (provider, taskId) => provider.deleteAllCheckpoints(taskId),
+  'the key of an election': (provider, value) =>
+    new LeaderElection(undefined, { provider, key: value }),
+  'the owner of an election': (provider, owner) =>
+    new LeaderElection(undefined, { provider, key, owner }),
   'the name of a scope': (_, name) => scope({ name }),
   'the lock of a task': (provider, value) =>
     task(scope({ provider }).task(work, { lock: { key: value } })),
+  'the circuit breaker of a task': (provider, value) =>
+    task(scope({ provider }).task(work, { circuitBreaker: { key: value } })),
+  'the rate limit of a task': (provider, value) =>
+    task(scope({ provider }).task(work, { rateLimit: { key: value, limit: 1, window: 1 } })),
   'the semaphore of a task': (provider, value) =>
     task(scope({ provider }).task(work, { semaphore: { key: value, limit: 1 } })),
   'the idempotency key of a task': (provider, value) =>
@@ -90,6 +126,32 @@ const durations: Readonly<Record<string, Use>> = {
   'the lease of executions': (provider, lease) => new Idempotency({ provider, lease }),
   'the ttl of one outcome': (provider, ttl) =>
     new Idempotency({ provider }).run(key, work, { ttl }),
+  'the ttl of a cache': (provider, ttl) => new Cache({ provider, name: 'n', ttl }),
+  'the ttl of nothing': (provider, negativeTtl) => new Cache({ provider, name: 'n', negativeTtl }),
+  'the lease of loads': (provider, lease) => new Cache({ provider, name: 'n', lease }),
+  'the timeout of loads': (provider, loadTimeout) =>
+    new Cache({ provider, name: 'n', loadTimeout }),
+  'the ttl of a value': (provider, ttl) => cache(provider).get(key, work, { ttl }),
+  'the ttl of a value that is set': (provider, ttl) => cache(provider).set(key, 1, { ttl }),
+  'the ttl of a warmer': (provider, defaultTTL) =>
+    new CacheWarmer(scope(), provider, { defaultTTL }),
+  'the interval of a warmer': (provider, checkInterval) =>
+    new CacheWarmer(scope(), provider, { checkInterval }),
+  'the ttl of an entry': (provider, ttl) => warmer(provider).register(key, { fetcher: work, ttl }),
+  'the lease of a checkpointer': (provider, lease) =>
+    new Checkpointer(undefined, { provider, taskId: key, lease }),
+  'the ttl of a checkpointer': (provider, ttl) =>
+    new Checkpointer(undefined, { provider, taskId: key, ttl }),
+  'the ttl of a checkpoint': (provider, ttl) =>
+    provider.saveCheckpoint({ taskId: key, sequence: 0, timestamp: 0, state: 1 }, { ttl }),
+  'the ttl of an election': (provider, ttl) =>
+    new LeaderElection(undefined, { provider, key, ttl }),
+  'the renew deadline of an election': (provider, renewDeadline) =>
+    new LeaderElection(undefined, { provider, key, renewDeadline }),
+  'the retry interval of an election': (provider, retryInterval) =>
+    new LeaderElection(undefined, { provider, key, retryInterval }),
+  'the longest that an election waits for its function': (provider, abandonAfter) =>
+    new LeaderElection(undefined, { provider, key, abandonAfter }),
   'the timeout of a scope': (_, timeout) => scope({ timeout }),
   'the dispose timeout of a scope': (_, disposeTimeout) => scope({ disposeTimeout }),
   'the timeout of a task': (provider, timeout) => task(scope({ provider }).task(work, { timeout })),
