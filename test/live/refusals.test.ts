@@ -219,18 +219,18 @@ async function refusals(use: Use, values: readonly unknown[]): Promise<readonly 
   return found
 }
 
-describe('refused, without a byte to any server,', () => {
-  test.each(Object.entries(names))('is %s that is no name', async (_, use) => {
+describe('no server hears of', () => {
+  test.each(Object.entries(names))('%s that is no name', async (_, use) => {
     expect(await refusals(use, illegalNames)).toEqual([])
     expect(arrivals).toBe(0)
   })
 
-  test.each(Object.entries(durations))('is %s that is no duration', async (_, use) => {
+  test.each(Object.entries(durations))('%s that is no duration', async (_, use) => {
     expect(await refusals(use, illegalDurations)).toEqual([])
     expect(arrivals).toBe(0)
   })
 
-  test('and nothing else: a legal call does arrive', async () => {
+  test('anything but what is legal: a lock does arrive', async () => {
     for (const provider of stores) {
       const before = arrivals
       await new Lock(undefined, { provider, key }).acquire({ timeout: 300 }).catch(() => {})

@@ -52,7 +52,8 @@ const variants: readonly Variant[] = [
 
 const inOrder = { code: 0, signal: null, stderr: '' }
 
-describe.each(variants)('on $name', (variant) => {
+// Beside each other: most of their time is waiting, and no two use the same names.
+describe.each(variants)('on $name', { concurrent: true }, (variant) => {
   test('distributed-lock: one process at a time is in the critical section', async () => {
     const first = deferred()
     await using scene = await stage('distributed-lock', variant, {

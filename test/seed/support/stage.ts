@@ -1,6 +1,5 @@
 // Runs an example in processes of its own, on a store and in a world.
 
-import { fileURLToPath } from 'node:url'
 import { type Child, type ChildExit, startChild } from '../../support/child.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Answers, startWorld } from './world.ts'
@@ -18,10 +17,12 @@ export interface Stage extends AsyncDisposable {
   start(env?: Readonly<Record<string, string>>): Child
 }
 
-const preloaded = ['exchange.ts', 'stand-ins.ts'].flatMap((file) => [
-  '--import',
-  fileURLToPath(new URL(file, import.meta.url)),
-])
+const preloaded = ['exchange.ts', 'stand-ins.ts'].map(
+  (file) => `--import=${new URL(file, import.meta.url)}`,
+)
+
+/** The examples have parameter properties, which are no erasable syntax. */
+const transformed = ['--experimental-transform-types', '--disable-warning=ExperimentalWarning']
 
 /** Sets the scene for any number of processes of one example. */
 export async function stage(name: string, store: ExampleStore, answers: Answers): Promise<Stage> {
@@ -31,8 +32,7 @@ export async function stage(name: string, store: ExampleStore, answers: Answers)
     asked: world.asked,
     start: (env = {}) => {
       const child = startChild(new URL(`../examples/${name}.ts`, import.meta.url), {
-        // The examples have parameter properties, which are no erasable syntax.
-        nodeArgs: ['--no-warnings', '--experimental-transform-types', ...preloaded],
+        nodeArgs: [...transformed, ...preloaded],
         env: { ...store.env, EXAMPLE_TSCONFIG: store.tsconfig, WORLD_URL: world.url, ...env },
       })
       started.push(child)
@@ -45,13 +45,15 @@ export async function stage(name: string, store: ExampleStore, answers: Answers)
   }
 }
 
-/** Resolves once a process has printed a line. */
+/** Resolves once a process has printed a line; rejects with what it complained of when it ends before. */
 export async function printed(child: Child, line: string): Promise<void> {
-  const ended = child.exit.then(() => Promise.reject(new Error(child.stderr)))
-  const lines = () => child.stdout.split('\n')
-  const seen = eventually(() => lines().includes(line), { what: `'${line}'`, within: 20_000 })
+  const isThere = () => child.stdout.split('\n').includes(line)
+  const seen = eventually(isThere, { what: `'${line}'`, within: 20_000 })
+  const ended = child.exit.then(() => {
+    if (!isThere()) throw new Error(child.stderr)
+  })
   await Promise.race([seen, ended])
-  ended.catch(() => {})
+  for (const other of [seen, ended]) other.catch(() => {})
 }
 
 export interface Ending extends ChildExit {
