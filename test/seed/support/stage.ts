@@ -4,6 +4,9 @@ import { type Child, type ChildExit, startChild } from '../../support/child.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Answers, startWorld } from './world.ts'
 
+/** How long a test waits for what an example must do; many processes run at once. */
+export const PATIENCE = 60_000
+
 /** Where an example finds its store, and the tsconfig that leads its imports there. */
 export interface ExampleStore {
   readonly tsconfig: string
@@ -48,7 +51,7 @@ export async function stage(name: string, store: ExampleStore, answers: Answers)
 /** Resolves once a process has printed a line; rejects with what it complained of when it ends before. */
 export async function printed(child: Child, line: string): Promise<void> {
   const isThere = () => child.stdout.split('\n').includes(line)
-  const seen = eventually(isThere, { what: `'${line}'`, within: 20_000 })
+  const seen = eventually(isThere, { what: `'${line}'`, within: PATIENCE })
   const ended = child.exit.then(() => {
     if (!isThere()) throw new Error(child.stderr)
   })
