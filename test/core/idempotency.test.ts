@@ -13,6 +13,7 @@ import {
 } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { fakeTime } from '../support/fake-time.ts'
+import { faultyAdapter, landsAfter } from '../support/faulty-adapter.ts'
 
 const time = fakeTime()
 
@@ -165,9 +166,21 @@ describe('an outcome', () => {
   })
 
   test('is kept before the caller has it', async () => {
-    const { first, second, charge } = payments()
-    const value = await first.run('order-1', charge).then(() => second.run('order-1', charge))
-    expect(value.replayed).toBe(true)
+    const provider = faultyAdapter({ deadline: 10_000 })
+    const gate = deferred()
+    provider.always('records.commit', landsAfter(gate.promise))
+    let answered = false
+    const answer = new Idempotency({ provider })
+      .run('order-1', () => 'paid')
+      .finally(() => {
+        answered = true
+      })
+    await time.pass(1_000)
+    expect(answered).toBe(false)
+    gate.resolve()
+    await answer
+    const second = new Idempotency({ provider: provider.store })
+    expect((await second.run('order-1', () => 'paid again')).replayed).toBe(true)
   })
 
   test('of thousands of other calls pushes none out', async () => {
