@@ -74,6 +74,7 @@ export type {
   OutcomeReport,
   Outcomes,
   ResourceView,
+  RuleStanding,
   TransactionClient,
   Transactions,
 } from './core/ports.ts'
@@ -84,6 +85,7 @@ export {
   RateLimiter,
   type RateLimiterOptions,
   type RateLimitProvider,
+  type RateReservation,
 } from './core/rate-limiter.ts'
 export type { Result } from './core/result.ts'
 export {

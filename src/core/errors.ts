@@ -1,4 +1,5 @@
 // Every error of the library: one class for each thing that a caller may handle differently.
+import type { RuleStanding } from './ports.ts'
 
 const BRAND: unique symbol = Symbol.for('holdfast.error') as never
 
@@ -148,13 +149,22 @@ export class RateLimitedError extends HoldfastError {
   readonly code = 'ERR_HOLDFAST_RATE_LIMITED'
   /** Milliseconds until it would be allowed. */
   readonly retryAfter: number
+  /** How each rule stands, in their order; those that refuse have a `retryAfter`. Empty where it is not known. */
+  readonly standings: readonly RuleStanding[]
   static {
     RateLimitedError.prototype.name = 'RateLimitedError'
   }
   /** Makes the error; `retryAfter` is in milliseconds. */
-  constructor(message: string, details: ErrorDetails & { readonly retryAfter: number }) {
+  constructor(
+    message: string,
+    details: ErrorDetails & {
+      readonly retryAfter: number
+      readonly standings?: readonly RuleStanding[]
+    },
+  ) {
     super(message, details)
     this.retryAfter = details.retryAfter
+    this.standings = details.standings ?? []
   }
 }
 

@@ -1,12 +1,10 @@
 // What is known to be exhausted: refused here until it can be otherwise, without asking the store.
 import { now } from './clock.ts'
+import type { RateStanding, RuleStanding } from './ports.ts'
 
-interface Refusal {
+interface Refusal extends RuleStanding {
   readonly allowed: boolean
-  readonly remaining: number
-  readonly retryAfter: number
-  readonly resetAfter: number
-  readonly rule: string
+  readonly standings: readonly RuleStanding[]
 }
 
 interface Known<R> {
@@ -49,15 +47,21 @@ export class Exhausted {
     }
     if (cost < known.cost) return undefined
     const passed = time - known.at
-    const { retryAfter, resetAfter } = known.refusal
-    return {
-      ...known.refusal,
-      retryAfter: Math.max(1, Math.ceil(retryAfter - passed)),
-      resetAfter: Math.max(1, Math.ceil(resetAfter - passed)),
-    }
+    const standings = known.refusal.standings.map((standing) => later(standing, passed))
+    return { ...later(known.refusal, passed), standings }
   }
 
   forget(limiter: string): void {
     this.#known.delete(limiter)
+  }
+}
+
+/** What is left of a standing's times. */
+function later<S extends RateStanding>(standing: S, passed: number): S {
+  const left = (time: number): number => (time === 0 ? 0 : Math.max(1, Math.ceil(time - passed)))
+  return {
+    ...standing,
+    retryAfter: left(standing.retryAfter),
+    resetAfter: left(standing.resetAfter),
   }
 }

@@ -308,6 +308,11 @@ export interface RateStanding {
   readonly resetAfter: number
 }
 
+/** How a rule of that name stands. */
+export interface RuleStanding extends RateStanding {
+  readonly rule: string
+}
+
 /** The answer to a {@link RateRequest}, with the standing of each rule in their order. */
 export interface RateReply {
   readonly allowed: boolean

@@ -15,9 +15,10 @@ import {
   expectProvider,
   expectSignal,
   expectTimeout,
+  refuse,
 } from './expect.ts'
 import { Patience } from './patience.ts'
-import type { Adapter, RateReply, RateRule, Rates } from './ports.ts'
+import type { Adapter, RateReply, RateRule, Rates, RuleStanding } from './ports.ts'
 import { sleep } from './sleep.ts'
 import { callStore } from './store-call.ts'
 import { Turns } from './turns.ts'
@@ -87,6 +88,16 @@ export interface RateDecision {
   readonly resetAfter: number
   /** The rule that decided: the one that refused for longest, else the one with the fewest units left. */
   readonly rule: string
+  /** How each rule stands, in their order; those that refuse have a `retryAfter`. */
+  readonly standings: readonly RuleStanding[]
+}
+
+/** Units held by {@link RateLimiter.reserve}, for work of which it is not known yet whether it counts. */
+export interface RateReservation extends RateDecision {
+  /** Spends the units, because the work counts. Once: later calls do nothing. Throws as {@link RateLimiter.consume}. */
+  spend(): Promise<void>
+  /** Lets the units go, because the work does not count. */
+  letGo(): void
 }
 
 const SHORTEST_WAIT = 1
@@ -117,6 +128,7 @@ export class RateLimiter {
   readonly #shadow: boolean
   readonly #onStoreError: RateLimiterOptions['onStoreError']
   readonly #exhausted = new Exhausted()
+  readonly #reserved = new Map<string, number>()
   readonly #turns = new Turns()
 
   /** @throws InvalidArgumentError when an option is not of the documented form */
@@ -128,11 +140,7 @@ export class RateLimiter {
     this.#provider = expectProvider('provider', provider, ['rates']) ?? localProvider()
     this.#key = expectName('key', key)
     this.#name = name === undefined ? 'rate_limiter' : expectName('name', name)
-    this.#rules = (rules ?? [options as RateLimit]).map(readRule)
-    if (this.#rules.length === 0) throw new InvalidArgumentError('Expected at least one rule')
-    if (new Set(this.#rules.map((rule) => rule.name)).size < this.#rules.length) {
-      throw new InvalidArgumentError('Expected the rules to have different names')
-    }
+    this.#rules = readRules(rules ?? [options as RateLimit])
     this.#shadow = expectOneOf('mode', mode ?? 'enforce', ['enforce', 'shadow']) === 'shadow'
     this.#onStoreError =
       onStoreError === undefined
@@ -152,31 +160,67 @@ export class RateLimiter {
    */
   consume(options: ConsumeOptions = {}): Promise<RateDecision> {
     const { key, cost } = this.#read(options)
-    return observe('rate_limiter.consume', { name: this.#name, cost }, async (watch) => {
-      const decision = await this.#decide(key, cost)
-      const { allowed, remaining, retryAfter, rule } = decision
-      const outcome = allowed ? 'allowed' : 'rejected'
-      watch.note({ outcome, remaining, retryAfter: retryAfter / 1000 })
-      count('rate_limiter.requests', { name: this.#name, policy: rule, outcome })
-      return this.#shadow ? { ...decision, allowed: true } : decision
-    })
+    return this.#judge(cost, () => this.#decide(key, cost), ['allowed', 'rejected'])
   }
 
   /** How a call would be answered, spending nothing. Throws as {@link RateLimiter.consume}. */
   async peek(options: ConsumeOptions = {}): Promise<RateDecision> {
     const { key, cost } = this.#read(options)
-    const { allowed, standings } = await this.#ask(key, 0)
-    const missing = standings.map(({ remaining }, at) => {
-      const { interval } = this.#rules[at] as RateRule
-      return Math.ceil((Math.max(0, cost - remaining) * interval) / 1000)
-    })
-    const asked = standings.map((standing, at) => ({
-      ...standing,
-      // What the store refuses altogether, because it is away, is refused for at least as long as it says.
-      retryAfter: Math.max(standing.retryAfter, missing[at] ?? 0),
-    }))
-    const fits = missing.every((wait) => wait === 0)
-    return summary({ allowed: allowed && fits, standings: asked }, this.#rules)
+    return foresee(await this.#ask(key, 0), cost, this.#rules)
+  }
+
+  /**
+   * Holds units until it is known whether the work that needs them counts: a login that fails, a request that succeeds.
+   *
+   * Nothing is spent before `spend()`; until then this process admits nobody else on what is held. Other processes do
+   * not see it: each of them may let in as many callers at a time as there are units left. Throws as
+   * {@link RateLimiter.consume}.
+   *
+   * @example
+   * ```ts
+   * import { MemoryAdapter, RateLimiter } from 'holdfast'
+   *
+   * const failures = new RateLimiter({ provider: new MemoryAdapter(), key: 'logins', limit: 5, window: 900_000 })
+   * const attempt = await failures.reserve({ key: 'alice' })
+   * if (attempt.allowed) {
+   *   const isRight = false // look at the password
+   *   if (isRight) attempt.letGo()
+   *   else await attempt.spend()
+   * }
+   * ```
+   */
+  async reserve(options: ConsumeOptions = {}): Promise<RateReservation> {
+    const { key, cost } = this.#read(options)
+    const held = (): number => this.#reserved.get(key) ?? 0
+    let open = false
+    let spent = false
+    const look = async (): Promise<RateDecision> => {
+      const known = this.#exhausted.get(key, cost)
+      if (known) return known
+      const reply = await this.#ask(key, 0)
+      const decision = foresee(reply, cost + held(), this.#rules)
+      // At once: nobody may look between the decision and its effect.
+      open = decision.allowed
+      if (open) this.#reserved.set(key, held() + cost)
+      return decision
+    }
+    // What is allowed is counted when it is spent.
+    const decision = await this.#judge(cost, look, ['rejected'])
+    const release = (): void => {
+      open = false
+      if (held() > cost) this.#reserved.set(key, held() - cost)
+      else this.#reserved.delete(key)
+    }
+    const spend = async (): Promise<void> => {
+      if (!open || spent) return
+      spent = true
+      // Held until the store has spent them: nobody is let in on them in between.
+      await this.consume({ key: options.key, cost }).finally(release)
+    }
+    const letGo = (): void => {
+      if (open && !spent) release()
+    }
+    return { ...decision, spend, letGo }
   }
 
   /**
@@ -196,12 +240,15 @@ export class RateLimiter {
     const timeout = expectTimeout('timeout', options.timeout)
     const signals = [expectSignal('signal', options.signal)]
     const started = now()
-    const tooLong = (retryAfter: number): RateLimitedError =>
-      new RateLimitedError(`'${this.#key}' is limited for ${retryAfter} ms more`, {
+    const tooLong = (told: Pick<RateDecision, 'retryAfter' | 'standings'>): RateLimitedError =>
+      new RateLimitedError(`'${this.#key}' is limited for ${told.retryAfter} ms more`, {
         key: this.#key,
-        retryAfter,
+        retryAfter: told.retryAfter,
+        standings: told.standings,
       })
-    const patience = new Patience({ timeout, signals }, this.#key, () => tooLong(SHORTEST_WAIT))
+    // Of those who have waited for their turn in vain, it is not known when it comes.
+    const unknown = { retryAfter: SHORTEST_WAIT, standings: [] }
+    const patience = new Patience({ timeout, signals }, this.#key, () => tooLong(unknown))
     const ended = (outcome: string): void =>
       sample('rate_limiter.wait.duration', { name: this.#name, outcome }, (now() - started) / 1000)
     try {
@@ -210,7 +257,7 @@ export class RateLimiter {
           const decision = await patience.within(this.consume({ key: options.key, cost }))
           if (decision.allowed) return decision
           const left = timeout === undefined ? Number.POSITIVE_INFINITY : started + timeout - now()
-          if (decision.retryAfter > left) throw tooLong(decision.retryAfter)
+          if (decision.retryAfter > left) throw tooLong(decision)
           await sleep(Math.max(decision.retryAfter, SHORTEST_WAIT), patience)
         }
       })
@@ -249,6 +296,24 @@ export class RateLimiter {
     return key === undefined ? own : `${own}:${expectName('key', key)}`
   }
 
+  /** Tells telemetry how calls were judged, and lets everybody pass in shadow mode. */
+  #judge(
+    cost: number,
+    decide: () => Promise<RateDecision>,
+    counted: readonly string[],
+  ): Promise<RateDecision> {
+    return observe('rate_limiter.consume', { name: this.#name, cost }, async (watch) => {
+      const decision = await decide()
+      const { allowed, remaining, retryAfter, rule } = decision
+      const outcome = allowed ? 'allowed' : 'rejected'
+      watch.note({ outcome, remaining, retryAfter: retryAfter / 1000 })
+      if (counted.includes(outcome)) {
+        count('rate_limiter.requests', { name: this.#name, policy: rule, outcome })
+      }
+      return this.#shadow ? { ...decision, allowed: true } : decision
+    })
+  }
+
   async #decide(limiter: string, cost: number): Promise<RateDecision> {
     const known = this.#exhausted.get(limiter, cost)
     if (known) return known
@@ -281,6 +346,17 @@ function localProvider(): RateLimitProvider {
   return defaultAdapter()
 }
 
+/** Rules as a store is given them, checked. */
+export function readRules(rules: readonly RateLimit[]): readonly RateRule[] {
+  if (!Array.isArray(rules)) refuse('rules', 'a list of rules', rules)
+  if (rules.length === 0) throw new InvalidArgumentError('Expected at least one rule')
+  const read = rules.map(readRule)
+  if (new Set(read.map(({ name }) => name)).size < read.length) {
+    throw new InvalidArgumentError('Expected the rules to have different names')
+  }
+  return read
+}
+
 function readRule(rule: RateLimit): RateRule {
   const { limit, window, burst } = expectOptions(rule, 'such as `{ limit: 100, window: 60_000 }`')
   expectInteger('limit', limit, 1, 1e9)
@@ -292,11 +368,30 @@ function readRule(rule: RateLimit): RateRule {
   }
 }
 
+/** How a call of some cost would be answered after a look that cost nothing. */
+function foresee(
+  { allowed, standings }: RateReply,
+  cost: number,
+  rules: readonly RateRule[],
+): RateDecision {
+  const missing = standings.map(({ remaining }, at) => {
+    const { interval } = rules[at] as RateRule
+    return Math.ceil((Math.max(0, cost - remaining) * interval) / 1000)
+  })
+  const asked = standings.map((standing, at) => ({
+    ...standing,
+    // What the store refuses altogether, because it is away, is refused for at least as long as it says.
+    retryAfter: Math.max(standing.retryAfter, missing[at] ?? 0),
+  }))
+  const fits = missing.every((wait) => wait === 0)
+  return summary({ allowed: allowed && fits, standings: asked }, rules)
+}
+
 function summary({ allowed, standings }: RateReply, rules: readonly RateRule[]): RateDecision {
-  const ranked = standings
-    .map((standing, at) => ({ ...standing, rule: rules[at]?.name ?? '' }))
-    .sort((a, b) => b.retryAfter - a.retryAfter || a.remaining - b.remaining)
-  const [decisive = { remaining: 0, retryAfter: 0, resetAfter: 0, rule: '' }] = ranked
+  const named = standings.map((standing, at) => ({ ...standing, rule: rules[at]?.name ?? '' }))
+  const [decisive = { remaining: 0, retryAfter: 0, resetAfter: 0, rule: '' }] = named.toSorted(
+    (a, b) => b.retryAfter - a.retryAfter || a.remaining - b.remaining,
+  )
   const resetAfter = Math.max(...standings.map((standing) => standing.resetAfter))
-  return { ...decisive, allowed, resetAfter }
+  return { ...decisive, allowed, resetAfter, standings: named }
 }

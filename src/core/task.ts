@@ -109,10 +109,11 @@ function rateLimitPolicy(scope: Surroundings, limit: TaskRateLimit): Policy {
   const limiter =
     limit instanceof RateLimiter ? limit : new RateLimiter(readRateLimit(scope, limit))
   return async (passage, next) => {
-    const { allowed, retryAfter, rule } = await limiter.consume()
+    const { allowed, retryAfter, rule, standings } = await limiter.consume()
     if (allowed) return next(passage)
     throw new RateLimitedError(`The rate limit '${rule}' is exhausted for ${retryAfter} ms more`, {
       retryAfter,
+      standings,
     })
   }
 }

@@ -30,6 +30,7 @@ describe('a limit of 10 in a second', () => {
       retryAfter: 100,
       resetAfter: 1_000,
       rule: '10-in-1000ms',
+      standings: [{ rule: '10-in-1000ms', remaining: 0, retryAfter: 100, resetAfter: 1_000 }],
     })
     clock.time += 100
     // Another process has no memory of the refusal.
@@ -129,6 +130,19 @@ describe('several rules', () => {
     expect(await limiter.peek()).toMatchObject({ remaining: 1, rule: 'daily' })
   })
 
+  test('each say how they stand, whoever refuses; a refusal that is known without the store too', async () => {
+    const { limiter } = limiterAt({ rules })
+    await limiter.consume({ cost: 2 })
+    for (const _asked of ['the store', 'nobody']) {
+      const { standings } = await limiter.consume()
+      expect(standings).toMatchObject([
+        { rule: 'burst', remaining: 0, retryAfter: expect.any(Number) },
+        { rule: 'daily', remaining: 1, retryAfter: 0 },
+      ])
+      expect(standings[0]?.retryAfter).toBeGreaterThan(490)
+    }
+  })
+
   test('answer for the rule that refuses longest', async () => {
     const { limiter } = limiterAt({
       rules: [...rules, { name: 'hourly', limit: 2, window: 3_600_000 }],
@@ -160,6 +174,47 @@ test('what is known to be exhausted is refused without asking the store', async 
   expect(asked).toBe(2)
   await limiter.reset()
   expect((await limiter.consume()).allowed).toBe(true)
+})
+
+describe('a reservation', () => {
+  test('spends nothing when it is let go, and its units once when it is spent', async () => {
+    const { limiter } = limiterAt()
+    const failed = await limiter.reserve({ cost: 4 })
+    expect(failed).toMatchObject({ allowed: true, remaining: 10 })
+    expect(await limiter.peek()).toMatchObject({ remaining: 10 })
+    await failed.spend()
+    await failed.spend()
+    failed.letGo()
+    expect(await limiter.peek()).toMatchObject({ remaining: 6 })
+    const succeeded = await limiter.reserve({ cost: 6 })
+    succeeded.letGo()
+    await succeeded.spend()
+    expect(await limiter.peek()).toMatchObject({ remaining: 6 })
+  })
+
+  test('keeps others out while it is open, however many come at once', async () => {
+    const { limiter } = limiterAt({ limit: 3 })
+    const all = await Promise.all(Array.from({ length: 20 }, () => limiter.reserve()))
+    const admitted = all.filter(({ allowed }) => allowed)
+    expect(admitted).toHaveLength(3)
+    expect((await limiter.reserve()).retryAfter).toBeGreaterThan(0)
+    expect((await limiter.reserve({ key: 'somebody else' })).allowed).toBe(true)
+    admitted[0]?.letGo()
+    const next = await limiter.reserve()
+    expect(next.allowed).toBe(true)
+    await Promise.all([admitted[1], admitted[2], next].map((each) => each?.spend()))
+    expect(await limiter.reserve()).toMatchObject({ allowed: false, remaining: 0 })
+  })
+
+  test('that is refused holds nothing', async () => {
+    const { clock, limiter } = limiterAt({ limit: 1 })
+    await limiter.consume()
+    const refused = await limiter.reserve()
+    expect(refused).toMatchObject({ allowed: false, retryAfter: 1_000 })
+    clock.time += 1_000
+    await refused.spend()
+    expect((await limiter.reserve()).allowed).toBe(true)
+  })
 })
 
 test('in shadow mode everybody passes, and the answer says what would have been', async () => {
