@@ -9,8 +9,8 @@ import { emit } from '../../core/events.ts'
 import type { Passage } from '../../core/policy.ts'
 import { count, failures, sample } from '../../telemetry/index.ts'
 import type { Exchange } from './exchange.ts'
-import type { Guard, Inward, Verdict } from './guard.ts'
-import { isRefusal, problemAnswer, Refusal } from './problem.ts'
+import type { Guard, GuardKind, Inward, Verdict } from './guard.ts'
+import { problemAnswer, problemOf, Refusal } from './problem.ts'
 
 /** Runs the guards, the first one outermost, around the handler. Never rejects. */
 export function decide<A extends readonly unknown[]>(
@@ -21,7 +21,7 @@ export function decide<A extends readonly unknown[]>(
     const { over } = exchange.state
     if (!over) return { kind: 'proceed', end: await exchange.proceed() }
     // The request was answered while a guard waited for its store: nothing begins for it any more.
-    return { kind: 'refuse', error: over, guard: 'timeout', answer: problemAnswer(over, 'timeout') }
+    return { kind: 'refuse', error: over, guard: 'timeout', answer: problemAnswer(over) }
   }
   const answerFor = (error: Error) => interrupt(exchange, guards, error)
   const inward = guards.reduceRight<Inward>(
@@ -38,26 +38,40 @@ async function judge<A extends readonly unknown[]>(
   inward: Inward,
   answerFor: (error: Error) => number | undefined,
 ): Promise<Verdict> {
-  const { enabled, skip, onStoreError, onEvent } = guard.options
+  const { options } = guard
+  const { enabled, skip, onStoreError, onEvent } = options
+  const { met, local } = exchange.state
+  if (met.has(guard)) return inward(passage)
+  met.add(guard)
   const tell = telling(exchange, guard)
   let inner: Promise<Verdict> | undefined
-  const enter: Inward = (inside) => {
-    tell.entered()
+  const enter: Inward = (inside, as) => {
+    tell.entered(as)
     inner = inward(inside)
     return inner
   }
-  try {
-    if (enabled === false || (skip && (await skip(...exchange.args)))) {
-      tell.ended('bypassed')
-      return await inward(passage)
-    }
-    const answering: Passage = {
-      ...passage,
-      interrupt: (error) => tell.ended(outcomeOf(error), undefined, answerFor(error)),
-    }
+  const answering: Passage = {
+    ...passage,
+    interrupt: (error) => tell.ended(outcomeOf(error), undefined, answerFor(error)),
+  }
+  const run = async (): Promise<Verdict> => {
     const verdict = await guard.enter(exchange, answering, enter)
     tell.judged(verdict)
     return verdict
+  }
+  try {
+    const leftAlone =
+      enabled === false || (isPreflight(exchange) && LEAVES_PREFLIGHTS.has(guard.kind))
+    if (leftAlone || (skip && (await skip(...exchange.args)))) {
+      tell.ended('bypassed')
+      return await inward(passage)
+    }
+    return await run().catch((error: unknown) => {
+      if (inner || onStoreError !== 'local' || !isStoreUnavailableError(error)) throw error
+      emit(onEvent, { name: 'holdfast.guard.fail_open', error })
+      local.add(options)
+      return run()
+    })
   } catch (error) {
     if (inner) {
       // The handler has answered: what became of the guard behind it changes nothing for the client.
@@ -70,19 +84,37 @@ async function judge<A extends readonly unknown[]>(
       tell.ended('fail_open')
       return await inward(passage)
     }
-    const verdict = refusal(guard, error)
+    const verdict = refusal(exchange, guard, error)
     tell.judged(verdict)
     return verdict
   }
 }
 
+/** Guards of a resource that a CORS preflight does not use; its real request comes next. */
+const LEAVES_PREFLIGHTS: ReadonlySet<GuardKind> = new Set([
+  'rate_limiter',
+  'circuit_breaker',
+  'lock',
+  'semaphore',
+])
+
+function isPreflight(exchange: Pick<Exchange, 'method' | 'header'>): boolean {
+  return (
+    exchange.method === 'OPTIONS' &&
+    exchange.header('origin') !== undefined &&
+    exchange.header('access-control-request-method') !== undefined
+  )
+}
+
 function refusal<A extends readonly unknown[]>(
-  { kind, options }: Guard<A>,
+  exchange: Exchange<A>,
+  guard: Guard<A>,
   error: unknown,
 ): Verdict {
-  if (!isRefusal(error)) return { kind: 'fail', error }
-  const answer = problemAnswer(error, kind, options.problemBase)
-  return { kind: 'refuse', error, guard: kind, answer }
+  const problem = guard.problemFor?.(error, exchange) ?? problemOf(error)
+  if (!problem) return { kind: 'fail', error }
+  const answer = problemAnswer(error, guard.options.problemBase, problem)
+  return { kind: 'refuse', error, guard: guard.kind, answer }
 }
 
 /** Ends the handler's work and answers for it, because it took too long or lost its lease: with which status, if any. */
@@ -91,7 +123,7 @@ function interrupt<A extends readonly unknown[]>(
   guards: readonly Guard<A>[],
   error: Error,
 ): number | undefined {
-  const answer = problemAnswer(error, 'timeout', guards[0]?.options.problemBase)
+  const answer = problemAnswer(error, guards[0]?.options.problemBase)
   const answered = exchange.interrupt(answer)
   exchange.state.abort(error)
   // An answer that has begun cannot be taken back: after a lost lease it must not look complete.
@@ -104,8 +136,10 @@ function telling<A extends readonly unknown[]>(exchange: Exchange<A>, { kind }: 
   const started = performance.now()
   let before: number | undefined
   let told = false
-  const entered = (): void => {
+  let passed: string | undefined
+  const entered = (as?: string): void => {
     before ??= (performance.now() - started) / 1000
+    passed ??= as
   }
   const ended = (outcome: string, original?: string, status?: number): void => {
     entered()
@@ -122,7 +156,7 @@ function telling<A extends readonly unknown[]>(exchange: Exchange<A>, { kind }: 
     else if (verdict.kind === 'refuse' && verdict.guard === kind) {
       ended(outcomeOf(verdict.error), undefined, verdict.answer.status)
     } else if (verdict.kind === 'fail') ended('error')
-    else ended(passedAs(exchange, kind))
+    else ended(passed ?? passedAs(exchange, kind))
   }
   return { entered, ended, judged }
 }

@@ -11,6 +11,17 @@ export type RequestBody =
   | { readonly kind: 'unread' }
   | { readonly kind: 'too-large' }
 
+/** What a framework knows of the client's address. */
+export interface ClientEvidence {
+  /** The other end of the connection, which may be a proxy. */
+  readonly peer: string | undefined
+  /** What the framework's own proxy setting makes of it, where it has one. */
+  readonly resolved?: {
+    readonly address: string | undefined
+    readonly trusts: 'nobody' | 'some' | 'everybody'
+  }
+}
+
 /** A request on its way to its handler; `A` is what the framework's callbacks are given. */
 export interface Exchange<A extends readonly unknown[] = readonly unknown[]> {
   /** What callbacks of options are called with: `(req, res)` or `(c)`. */
@@ -22,16 +33,22 @@ export interface Exchange<A extends readonly unknown[] = readonly unknown[]> {
   readonly query: string
   /** The template of the matched route, where the framework knows it. */
   readonly route: string | undefined
+  /** Where the request comes from. */
+  readonly client: ClientEvidence
   /** What several guards of one request share. */
   readonly state: RequestState
   /** The value of a request header; several of one name are joined by commas. */
   header(name: string): string | undefined
   /** The request's body, up to `limit` bytes; the handler can still read it. */
   body(limit: number): Promise<RequestBody>
+  /** Sets a header of the final answer, whoever makes it; one that `joins` is a list, which guards add to. */
+  announce(name: string, value: string, joins: boolean): void
   /** Asks for the answer's body, up to `limit` bytes, to be kept whole for the guard before it leaves. */
   capture(limit: number): void
   /** Runs the handler; resolves when it has ended, before the last byte of its answer leaves. Never rejects. */
   proceed(): Promise<End>
+  /** Resolves with the status of an answer that begins to leave before its handler has ended. */
+  begun(): Promise<number>
   /** Answers the client now, while the handler still runs; false when its answer has begun to leave. */
   interrupt(answer: Answer): boolean
   /** Breaks the connection off: what has left already cannot be taken back. */

@@ -1,5 +1,6 @@
 // A guard: what stands between a request and its handler, and what all guards have in common.
 import { defaultAdapter } from '../../core/default-adapter.ts'
+import { InvalidArgumentError } from '../../core/errors.ts'
 import { emit } from '../../core/events.ts'
 import {
   expectBoolean,
@@ -12,9 +13,17 @@ import type { Passage } from '../../core/policy.ts'
 import type { Adapter, EventListener } from '../../core/ports.ts'
 import type { Answer, End } from './answer.ts'
 import type { Exchange } from './exchange.ts'
+import type { Problem } from './problem.ts'
 
 /** The guards that there are. */
-export type GuardKind = 'scope' | 'idempotency' | 'timeout' | 'lock' | 'semaphore'
+export type GuardKind =
+  | 'scope'
+  | 'idempotency'
+  | 'timeout'
+  | 'rate_limiter'
+  | 'circuit_breaker'
+  | 'lock'
+  | 'semaphore'
 
 /** What becomes of a request. */
 export type Verdict =
@@ -36,14 +45,16 @@ export type Verdict =
   /** Something of the application's own failed: the framework's error handling answers. */
   | { readonly kind: 'fail'; readonly error: unknown }
 
-/** Runs what is further in. Never rejects. */
-export type Inward = (passage: Passage) => Promise<Verdict>
+/** Runs what is further in; `as` is the guard's outcome in telemetry, where passing is not all that it did. Never rejects. */
+export type Inward = (passage: Passage, as?: string) => Promise<Verdict>
 
 /** A guard of a route: calls `inward` at most once, or throws to refuse. */
 export interface Guard<A extends readonly unknown[]> {
   readonly kind: GuardKind
   readonly options: GuardOptions<A>
   enter(exchange: Exchange<A>, passage: Passage, inward: Inward): Promise<Verdict>
+  /** How an error is answered, where that is special to this guard. */
+  problemFor?(error: unknown, exchange: Exchange<A>): Problem | undefined
 }
 
 /** A value, or a function that finds it for a request. */
@@ -64,11 +75,12 @@ export interface GuardOptions<A extends readonly unknown[]> {
   /** Lets a request pass without being guarded. */
   readonly skip?: PerRequest<A, boolean> | undefined
   /**
-   * What happens when the store does not answer: the request is refused, or it passes unguarded with an event.
+   * What happens when the store does not answer: the request is refused; or it passes unguarded, or guarded within this
+   * process alone, with an event.
    *
-   * @defaultValue `'deny'`
+   * @defaultValue `'deny'`; for rate limits `'allow'`
    */
-  readonly onStoreError?: 'deny' | 'allow' | undefined
+  readonly onStoreError?: 'deny' | 'allow' | 'local' | undefined
   /** Told of what happens behind the request: a guard that let it pass, a lost record. */
   readonly onEvent?: EventListener | undefined
   /**
@@ -86,16 +98,24 @@ export function expectGuardOptions<A extends readonly unknown[]>(options: GuardO
   if (name !== undefined) expectName('name', name)
   expectBoolean('enabled', enabled, true)
   if (skip !== undefined) expectFunction('skip', skip)
-  if (onStoreError !== undefined) expectOneOf('onStoreError', onStoreError, ['deny', 'allow'])
+  if (onStoreError !== undefined) {
+    expectOneOf<'deny' | 'allow' | 'local'>('onStoreError', onStoreError, [
+      'deny',
+      'allow',
+      'local',
+    ])
+  }
   if (onEvent !== undefined) expectFunction('onEvent', onEvent)
   if (problemBase !== undefined) expectName('problemBase', problemBase)
 }
 
 /** The store of a guard: its own, the request scope's, or the memory of this process with a warning. */
 export function providerOf<A extends readonly unknown[]>(
-  { provider, onEvent }: GuardOptions<A>,
+  options: GuardOptions<A>,
   { state }: Exchange<A>,
 ): Adapter {
+  if (state.local.has(options)) return defaultAdapter()
+  const { provider, onEvent } = options
   const given = provider ?? state.scope?.provider
   if (given) return given
   warnOnce(
@@ -130,4 +150,48 @@ export function nameOf<A extends readonly unknown[]>(
   { method, route }: Exchange<A>,
 ): string | undefined {
   return name ?? (route === undefined ? undefined : `${method} ${route}`)
+}
+
+/** The name of a guard's primitive, for a guard that cannot do without; `guard` is who asks. */
+export function requiredName<A extends readonly unknown[]>(
+  guard: string,
+  options: GuardOptions<A>,
+  exchange: Exchange<A>,
+): string {
+  const name = nameOf(options, exchange)
+  if (name !== undefined) return name
+  throw new InvalidArgumentError(
+    `Expected \`name\` in the options of ${guard}: the route is not known where it is mounted`,
+  )
+}
+
+/** What a guard's policy is called in headers. */
+export function policyNameOf<A extends readonly unknown[]>(
+  options: GuardOptions<A>,
+  exchange: Exchange<A>,
+): string {
+  // A given name was checked; that of a route may hold what a header cannot.
+  return (nameOf(options, exchange) ?? 'default').replace(/[^\x20-\x7e]/g, '?')
+}
+
+/** The store of a guard, which must be able to do more than every store can; `guard` is who asks. */
+export function providerWith<A extends readonly unknown[], P extends object>(
+  guard: string,
+  port: keyof P & string,
+  options: GuardOptions<A>,
+  exchange: Exchange<A>,
+): Adapter & P {
+  const provider = providerOf(options, exchange) as Adapter & P
+  if (typeof provider[port] === 'object') return provider
+  throw new InvalidArgumentError(
+    `The store of ${guard} has no \`${port}\`: give it a \`provider\` that has, such as a RedisAdapter`,
+  )
+}
+
+/** A value of an option, or what a function finds for the request. */
+export async function perRequest<A extends readonly unknown[], T>(
+  value: T | PerRequest<A, T>,
+  args: A,
+): Promise<T> {
+  return typeof value === 'function' ? await (value as PerRequest<A, T>)(...args) : value
 }

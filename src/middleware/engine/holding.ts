@@ -1,20 +1,23 @@
 // The lock guard and the semaphore guard: the handler runs while something is held.
 
 import { onAbort } from '../../core/abort.ts'
-import { InvalidArgumentError } from '../../core/errors.ts'
+import { isAcquireTimeoutError } from '../../core/error-guards.ts'
 import {
+  expectBoolean,
   expectDuration,
-  expectFunction,
   expectInteger,
   expectName,
+  expectOneOf,
   expectOptions,
   expectTimeout,
+  refuse,
 } from '../../core/expect.ts'
 import type { Guard as Held } from '../../core/guard.ts'
 import { Lock } from '../../core/lock.ts'
 import { holdingPolicy } from '../../core/policies.ts'
 import type { Passage } from '../../core/policy.ts'
 import { Semaphore } from '../../core/semaphore.ts'
+import { type ClientOptions, clientNamer } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import {
   expectGuardOptions,
@@ -23,9 +26,15 @@ import {
   type Inward,
   nameOf,
   type PerRequest,
+  perRequest,
+  policyNameOf,
   providerOf,
+  requiredName,
   type Verdict,
 } from './guard.ts'
+import { lockBusy, lockedResource, quotaExceeded } from './problem.ts'
+import { limitField, policyField } from './rate-limit-fields.ts'
+import { expectPrintable } from './structured-field.ts'
 
 /** What the lock guard and the semaphore guard share. */
 interface HoldingOptions<A extends readonly unknown[]> extends GuardOptions<A> {
@@ -53,23 +62,56 @@ interface HoldingOptions<A extends readonly unknown[]> extends GuardOptions<A> {
 export interface LockGuardOptions<A extends readonly unknown[]> extends HoldingOptions<A> {
   /** What is locked while the handler runs. */
   readonly key: string | PerRequest<A, string>
+  /**
+   * `read-write` lets requests with safe methods (GET, HEAD, OPTIONS, TRACE) in together, and every other one alone. All
+   * guards of one key should have the same mode.
+   *
+   * @defaultValue `'exclusive'`
+   */
+  readonly mode?: 'exclusive' | 'read-write' | undefined
+  /**
+   * The status of an answer to a request that cannot have the lock.
+   *
+   * @defaultValue 409
+   */
+  readonly status?: 409 | 423 | undefined
 }
 
 /** Options of `semaphore()`; `A` is what callbacks are given: `(req, res)` or `(c)`. */
-export interface SemaphoreGuardOptions<A extends readonly unknown[]> extends HoldingOptions<A> {
+export interface SemaphoreGuardOptions<A extends readonly unknown[]>
+  extends HoldingOptions<A>,
+    ClientOptions {
   /** How many requests may run at a time, over all processes; or a function that finds it. */
   readonly limit: number | PerRequest<A, number>
-  /** What is limited; default: the name. */
+  /** What is limited; default: the name, or with `perClient` the address of the client. */
   readonly key?: string | PerRequest<A, string> | undefined
+  /**
+   * Whether `limit` is each client's own: a request beyond it is answered 429, because it is its client who has too many,
+   * and not 503.
+   *
+   * @defaultValue false
+   */
+  readonly perClient?: boolean | undefined
+  /**
+   * Whether answers say what the limit is, in `RateLimit-Policy`.
+   *
+   * @defaultValue the value of `perClient`
+   */
+  readonly headers?: boolean | undefined
 }
 
 /** Makes the lock guard. */
 export function lockGuard<A extends readonly unknown[]>(options: LockGuardOptions<A>): Guard<A> {
   expectHoldingOptions(expectOptions(options, 'such as `{ key }`'))
   if (typeof options.key !== 'function') expectName('key', options.key)
+  const { status = 409, mode = 'exclusive' } = options
+  if (status !== 409 && status !== 423) refuse('status', '409 or 423', status)
+  const shared = expectOneOf('mode', mode, ['exclusive', 'read-write']) === 'read-write'
+  const busy = status === 423 ? lockedResource : lockBusy
   return {
     kind: 'lock',
     options,
+    problemFor: (error) => (isAcquireTimeoutError(error) ? busy : undefined),
     async enter(exchange, passage, inward) {
       const lock = new Lock(undefined, {
         provider: providerOf(options, exchange),
@@ -77,15 +119,21 @@ export function lockGuard<A extends readonly unknown[]>(options: LockGuardOption
         name: nameOf(options, exchange),
         ttl: options.ttl,
         maxWaiters: options.maxWaiters,
+        allowMultipleReaders: shared,
       })
       const { timeout = 0 } = options
-      const acquire = (signal: AbortSignal) => lock.acquire({ timeout, signal })
+      const reads = shared && SAFE.has(exchange.method)
+      const acquire = (signal: AbortSignal) =>
+        reads ? lock.read({ timeout, signal }) : lock.acquire({ timeout, signal })
       return holding(exchange, passage, inward, acquire, (guard) => {
         exchange.state.holdfast.lock = guard
       })
     },
   }
 }
+
+/** Methods that only read (RFC 9110 §9.2.1). */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /** Makes the semaphore guard. */
 export function semaphoreGuard<A extends readonly unknown[]>(
@@ -94,26 +142,53 @@ export function semaphoreGuard<A extends readonly unknown[]>(
   expectHoldingOptions(expectOptions(options, 'such as `{ limit: 20 }`'))
   if (typeof options.limit !== 'function') expectInteger('limit', options.limit)
   if (options.key !== undefined && typeof options.key !== 'function') expectName('key', options.key)
+  const perClient = expectBoolean('perClient', options.perClient, false)
+  const announces = expectBoolean('headers', options.headers, perClient)
+  if (announces && options.name !== undefined) expectPrintable('name', options.name)
+  const nameClient = clientNamer('semaphore()', options)
   return {
     kind: 'semaphore',
     options,
+    problemFor: (error, exchange) =>
+      perClient && isAcquireTimeoutError(error)
+        ? { ...quotaExceeded, violated: [policyNameOf(options, exchange)] }
+        : undefined,
     async enter(exchange, passage, inward) {
-      const name = nameOf(options, exchange)
-      const key = options.key === undefined ? name : await perRequest(options.key, exchange.args)
-      if (key === undefined) {
-        throw new InvalidArgumentError(
-          'Expected `name` in the options of semaphore(): the route is not known where it is mounted',
-        )
+      const ownKey = (): string => {
+        const name = requiredName('semaphore()', options, exchange)
+        return perClient ? `${name.length}:${name}:${nameClient(exchange)}` : name
       }
-      const semaphore = new Semaphore(await perRequest(options.limit, exchange.args), {
+      const key =
+        options.key === undefined ? ownKey() : await perRequest(options.key, exchange.args)
+      const limit = await perRequest(options.limit, exchange.args)
+      const semaphore = new Semaphore(limit, {
         provider: providerOf(options, exchange),
         key,
-        name,
+        name: nameOf(options, exchange),
         ttl: options.ttl,
         maxWaiters: options.maxWaiters,
       })
+      const policy = policyNameOf(options, exchange)
+      if (announces) {
+        const unit = 'concurrent-requests'
+        exchange.announce(
+          'ratelimit-policy',
+          policyField([{ name: policy, quota: limit, unit }]),
+          true,
+        )
+      }
       const { timeout = 0 } = options
-      const acquire = (signal: AbortSignal) => semaphore.acquire({ timeout, signal })
+      const acquire = async (signal: AbortSignal) => {
+        try {
+          return await semaphore.acquire({ timeout, signal })
+        } catch (error) {
+          // How many are left is known when there are none.
+          if (announces && isAcquireTimeoutError(error)) {
+            exchange.announce('ratelimit', limitField([{ name: policy, remaining: 0 }]), true)
+          }
+          throw error
+        }
+      }
       return holding(exchange, passage, inward, acquire, (permit) => {
         exchange.state.holdfast.semaphore = permit
       })
@@ -126,15 +201,6 @@ function expectHoldingOptions<A extends readonly unknown[]>(options: HoldingOpti
   expectTimeout('timeout', options.timeout)
   if (options.ttl !== undefined) expectDuration('ttl', options.ttl)
   if (options.maxWaiters !== undefined) expectInteger('maxWaiters', options.maxWaiters)
-}
-
-async function perRequest<A extends readonly unknown[], T>(
-  value: T | PerRequest<A, T>,
-  args: A,
-): Promise<T> {
-  return typeof value === 'function'
-    ? await expectFunction('option', value as PerRequest<A, T>)(...args)
-    : value
 }
 
 /** Holds something until the handler has ended, never merely until the client has gone. */

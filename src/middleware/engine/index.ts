@@ -7,7 +7,7 @@
 export { type Answer, BODY_HEADERS, type End } from './answer.ts'
 export { concat } from './bytes.ts'
 export { decide } from './decide.ts'
-export type { Exchange, RequestBody } from './exchange.ts'
+export type { ClientEvidence, Exchange, RequestBody } from './exchange.ts'
 export type { Guard, GuardOptions, PerRequest, Verdict } from './guard.ts'
 export {
   type LockGuardOptions,

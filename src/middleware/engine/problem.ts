@@ -1,13 +1,13 @@
 // The answer to a refused request: problem details (RFC 9457) with the status of each error.
 import { isHoldfastError } from '../../core/error-guards.ts'
 import type { Answer } from './answer.ts'
-import type { GuardKind } from './guard.ts'
 
 /** Where the problem types of this library are named, unless `problemBase` says otherwise. */
 export const PROBLEM_BASE = 'https://holdfast.dev/problems/'
 
 const REDUCED_CAPACITY =
   'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 
 /** A problem, as RFC 9457 has it. */
 export interface Problem {
@@ -19,12 +19,29 @@ export interface Problem {
   readonly retries: boolean
   /** Whether the client should take another connection. */
   readonly closes?: boolean
+  /** The policies that the request would have violated, by the names that `RateLimit-Policy` gives them. */
+  readonly violated?: readonly string[]
 }
 
-const lockBusy: Problem = {
+/** A lock could not be had. */
+export const lockBusy: Problem = {
   status: 409,
   type: 'resource-locked',
   title: 'The resource is locked',
+  retries: true,
+}
+/** The same, as WebDAV says it. */
+export const lockedResource: Problem = {
+  status: 423,
+  type: 'resource-locked',
+  title: 'The resource is locked',
+  retries: true,
+}
+/** A client has spent what it may spend. */
+export const quotaExceeded: Problem = {
+  status: 429,
+  type: QUOTA_EXCEEDED,
+  title: 'The quota is exceeded',
   retries: true,
 }
 const noCapacity: Problem = {
@@ -35,7 +52,15 @@ const noCapacity: Problem = {
 }
 
 const problems: Readonly<Record<string, Problem>> = {
+  ERR_HOLDFAST_ACQUIRE_TIMEOUT: noCapacity,
   ERR_HOLDFAST_QUEUE_FULL: noCapacity,
+  ERR_HOLDFAST_RATE_LIMITED: quotaExceeded,
+  ERR_HOLDFAST_CIRCUIT_OPEN: {
+    status: 503,
+    type: 'circuit-open',
+    title: 'What the service depends on is failing',
+    retries: true,
+  },
   ERR_HOLDFAST_STORE_UNAVAILABLE: {
     status: 503,
     type: 'store-unavailable',
@@ -118,19 +143,19 @@ export class Refusal extends Error {
   }
 }
 
-/** Whether an error is a refusal to answer with a problem, rather than a fault of the application. */
-export function isRefusal(error: unknown): boolean {
-  return error instanceof Refusal || problemOf(error, 'lock') !== unknown
+/** The problem of a refusal; undefined for a fault of the application. */
+export function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof Refusal) return error.problem
+  return isHoldfastError(error) ? problems[error.code] : undefined
 }
 
 /** The answer to a refused request. */
 export function problemAnswer(
   error: unknown,
-  guard: GuardKind,
   base: string = PROBLEM_BASE,
+  problem: Problem = problemOf(error) ?? unknown,
 ): Answer {
-  const problem = problemOf(error, guard)
-  const { status, title, retries, closes } = problem
+  const { status, title, retries, closes, violated } = problem
   const type = /^\w+:/.test(problem.type) ? problem.type : base + problem.type
   // What a store says of itself is for operators and not for clients.
   const detail = error instanceof Refusal ? error.message : undefined
@@ -142,15 +167,8 @@ export function problemAnswer(
   if (closes) headers.push(['connection', 'close'])
   if (error instanceof Refusal)
     for (const [name, value] of error.headers) headers.push([name, value])
-  const body = JSON.stringify({ type, title, status, detail })
+  const body = JSON.stringify({ type, title, status, detail, 'violated-policies': violated })
   return { status, headers, body: new TextEncoder().encode(body) }
-}
-
-function problemOf(error: unknown, guard: GuardKind): Problem {
-  if (error instanceof Refusal) return error.problem
-  if (!isHoldfastError(error)) return unknown
-  if (error.code === 'ERR_HOLDFAST_ACQUIRE_TIMEOUT') return guard === 'lock' ? lockBusy : noCapacity
-  return problems[error.code] ?? unknown
 }
 
 function retryAfterSeconds(error: unknown): number {

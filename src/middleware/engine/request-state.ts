@@ -1,6 +1,7 @@
 // What all guards of one request share.
 import { ClientDisconnectedError } from '../../core/errors.ts'
 import type { LockGuard } from '../../core/lock.ts'
+import type { RateDecision } from '../../core/rate-limiter.ts'
 import type { Scope } from '../../core/scope.ts'
 import type { Permit } from '../../core/semaphore.ts'
 import { requestAnnotator } from '../../telemetry/index.ts'
@@ -12,6 +13,8 @@ export interface HoldfastState {
   lock?: LockGuard
   /** The permit that the request holds. */
   semaphore?: Permit
+  /** How the rate limit that is nearest to the handler stands; absent when its store did not answer. */
+  rateLimit?: RateDecision
   /** How the idempotency key was judged; absent when the request carries none. */
   idempotency?: {
     /** The client's key. */
@@ -29,6 +32,10 @@ export class RequestState {
   readonly holdfast: HoldfastState = {}
   /** The request's scope, once `requestScope()` has made one. */
   scope: Scope | undefined
+  /** The guards that the request has met: one that is mounted twice on its way acts once. */
+  readonly met: Set<object> = new Set()
+  /** The options of guards whose store is away, and that decide within this process. */
+  readonly local: Set<object> = new Set()
   /** True once a guard has made the answer itself. */
   refused = false
   /** How deep the guard is that answered in the handler's stead, and how the handler ends behind it. */

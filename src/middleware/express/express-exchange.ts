@@ -1,6 +1,13 @@
 // A request of Express, as the engine sees it.
 import type { Request, Response } from 'express'
-import type { Answer, End, Exchange, RequestBody, RequestState } from '../engine/index.ts'
+import type {
+  Answer,
+  ClientEvidence,
+  End,
+  Exchange,
+  RequestBody,
+  RequestState,
+} from '../engine/index.ts'
 import { stateOf } from '../engine/index.ts'
 import { ResponseTap } from './response-tap.ts'
 
@@ -35,6 +42,13 @@ export class ExpressExchange implements Exchange<ExpressArgs> {
     this.#judged = judged
   }
 
+  get client(): ClientEvidence {
+    const [req] = this.args
+    const setting: unknown = req.app.get('trust proxy')
+    const trusts = setting === true ? 'everybody' : setting ? 'some' : 'nobody'
+    return { peer: req.socket.remoteAddress, resolved: { address: req.ip, trusts } }
+  }
+
   header(name: string): string | undefined {
     const value = this.args[0].headers[name]
     return Array.isArray(value) ? value.join(', ') : value
@@ -50,6 +64,17 @@ export class ExpressExchange implements Exchange<ExpressArgs> {
     }
     if (length === 0 && req.headers['transfer-encoding'] === undefined) return { kind: 'none' }
     return wasParsed(req) ? { kind: 'parsed', value: req.body } : { kind: 'unread' }
+  }
+
+  announce(name: string, value: string, joins: boolean): void {
+    const res = this.args[1]
+    if (res.headersSent) return
+    const listed = joins ? res.getHeader(name) : undefined
+    res.setHeader(name, listed === undefined ? value : `${listed}, ${value}`)
+  }
+
+  begun(): Promise<number> {
+    return this.#tap.begun()
   }
 
   capture(limit: number): void {

@@ -50,6 +50,7 @@ export class ResponseTap {
   #heldBytes = 0
   #headers: Answer['headers'] = []
   #streamed = false
+  readonly #begun: ((status: number) => void)[] = []
   #ended = false
   #closed = false
 
@@ -79,6 +80,14 @@ export class ResponseTap {
   /** Waits for the handler's end; its last byte leaves when `done` has resolved. */
   watch(done: Promise<void>): Promise<End> {
     return new Promise((ended) => this.#watchers.push({ ended, done }))
+  }
+
+  /** Resolves with the status of an answer that begins to leave before its end. */
+  begun(): Promise<number> {
+    return new Promise((resolve) => {
+      if (this.#streamed) resolve(this.#res.statusCode)
+      else this.#begun.push(resolve)
+    })
   }
 
   /** Keeps the answer's body, up to `limit` bytes, whole and held back while that is possible. */
@@ -117,7 +126,7 @@ export class ResponseTap {
 
   #onWrite(chunk: unknown, rest: readonly unknown[]): boolean {
     if (this.#flow === 'passing' && !this.#ended) {
-      this.#streamed = true
+      this.#begin()
       return this.#write.apply(this.#res, [chunk, ...rest] as unknown as [string, 'utf8'])
     }
     const callback = rest.find((each) => typeof each === 'function') as Callback | undefined
@@ -154,8 +163,13 @@ export class ResponseTap {
   #stream(): void {
     if (this.#flow !== 'holding' || this.#ended) return
     this.#flow = 'passing'
-    this.#streamed = true
+    this.#begin()
     this.#release()
+  }
+
+  #begin(): void {
+    this.#streamed = true
+    for (const resolve of this.#begun.splice(0)) resolve(this.#res.statusCode)
   }
 
   #release(): void {
@@ -173,14 +187,14 @@ export class ResponseTap {
     // As they are here: what is mounted inside has changed them already, what is mounted outside will.
     const head = args.find((each) => typeof each === 'object' && each !== null) as HeadHeaders
     this.#headers = headersOf(res, head)
-    return this.#writeHead.apply(res, args as [number])
+    return this.#writeHead.apply(res, args.map(flat) as [number])
   }
 
   #onFlushHeaders(): void {
     if (this.#flow === 'sinking') return
     // The headers leave now: whoever sends them early means to stream.
     this.#stream()
-    this.#streamed = true
+    this.#begin()
     this.#flushHeaders.call(this.#res)
   }
 
@@ -289,6 +303,11 @@ export function write(res: ServerResponse, { status, headers }: Answer): void {
   for (const [name, values] of names) {
     res.setHeader(name, values.length === 1 ? (values[0] as string) : values)
   }
+}
+
+/** Node takes a list of header pairs only when no header was set before; a flat list it always takes. */
+function flat(argument: unknown): unknown {
+  return Array.isArray(argument) ? argument.flat() : argument
 }
 
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {

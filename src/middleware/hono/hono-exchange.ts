@@ -2,8 +2,16 @@
 import type { Context, Next } from 'hono'
 import { routePath } from 'hono/route'
 import type { StatusCode } from 'hono/utils/http-status'
-import type { Answer, End, Exchange, RequestBody, RequestState } from '../engine/index.ts'
+import type {
+  Answer,
+  ClientEvidence,
+  End,
+  Exchange,
+  RequestBody,
+  RequestState,
+} from '../engine/index.ts'
 import { BODY_HEADERS, concat, stateOf } from '../engine/index.ts'
+import { peerAddress } from './peer-address.ts'
 import { peekBody } from './response-body.ts'
 
 /** What callbacks of options are given. */
@@ -12,6 +20,13 @@ export type HonoArgs = [c: Context]
 /** How much of an answer is looked at to tell whether it is complete, when no guard keeps it. */
 const PEEK = 262_144
 const BODYLESS = new Set([101, 204, 205, 304])
+
+/** A header of the final answer. */
+interface Announced {
+  readonly name: string
+  readonly value: string
+  readonly joins: boolean
+}
 
 /** A request of Hono. */
 export class HonoExchange implements Exchange<HonoArgs> {
@@ -28,6 +43,8 @@ export class HonoExchange implements Exchange<HonoArgs> {
   #answerEarly: () => void = () => {}
   #limit = PEEK
   #captures = false
+  readonly #announced: Announced[] = []
+  #tellBegun: (status: number) => void = () => {}
   #tellEnd: (end: End) => void = () => {}
   readonly #depth: number
   /** Breaks a stream off, once one has begun. */
@@ -52,6 +69,10 @@ export class HonoExchange implements Exchange<HonoArgs> {
 
   get #c(): Context {
     return this.args[0]
+  }
+
+  get client(): ClientEvidence {
+    return { peer: peerAddress(this.#c) }
   }
 
   header(name: string): string | undefined {
@@ -80,6 +101,44 @@ export class HonoExchange implements Exchange<HonoArgs> {
     }
   }
 
+  announce(name: string, value: string, joins: boolean): void {
+    this.#announced.push({ name, value, joins })
+  }
+
+  /** Sets what was announced on the final answer: a response of the handler's own has none of what was set before. */
+  announceOn(response: Response): Response {
+    if (this.#announced.length === 0) return response
+    try {
+      this.#setOn(response.headers)
+      return response
+    } catch {
+      // Those of a redirect and of a fetched response cannot be changed.
+      const copy = new Response(response.body, response)
+      this.#setOn(copy.headers)
+      return copy
+    }
+  }
+
+  #setOn(headers: Headers): void {
+    for (const { name, value, joins } of this.#announced) {
+      const inner = headers.get(name)
+      // The guards further in have been here before.
+      if (inner === null) headers.set(name, value)
+      else if (joins) headers.set(name, `${value}, ${inner}`)
+    }
+  }
+
+  /** Sets what was announced on whatever Hono answers to an error of the application. */
+  announceAhead(): void {
+    for (const { name, value } of this.#announced) this.#c.header(name, value, { append: true })
+  }
+
+  begun(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#tellBegun = resolve
+    })
+  }
+
   capture(limit: number): void {
     this.#limit = limit
     this.#captures = true
@@ -100,7 +159,7 @@ export class HonoExchange implements Exchange<HonoArgs> {
     // What outer middlewares have set for every answer stays; what describes the handler's body does not.
     for (const name of BODY_HEADERS) this.#c.header(name, undefined)
     // At once: the handler, whose signal aborts next, must not be quicker.
-    this.#replace(responseOf(this.#c, answer))
+    this.replace(responseOf(this.#c, answer))
     this.#answerEarly()
     return true
   }
@@ -141,7 +200,7 @@ export class HonoExchange implements Exchange<HonoArgs> {
     if (this.method === 'HEAD') {
       // Hono runs the GET handler for a HEAD, and leaves its body unread.
       void body.cancel().catch(() => {})
-      this.#replace(new Response(null, res))
+      this.replace(new Response(null, res))
       return { body: new Uint8Array() }
     }
     // An answer that says that it will fit is worth waiting for, where it is to be kept.
@@ -150,16 +209,18 @@ export class HonoExchange implements Exchange<HonoArgs> {
     const peeked = await peekBody(body, this.#limit, bounded, () => this.#judged)
     if (this.state.interruption) return {}
     if (peeked.kind === 'complete') {
-      this.#replace(new Response(peeked.bytes, res))
+      this.replace(new Response(peeked.bytes, res))
       return peeked.bytes.length <= this.#limit ? { body: peeked.bytes } : {}
     }
-    this.#replace(new Response(peeked.body, res))
+    this.replace(new Response(peeked.body, res))
     this.#breakOff = peeked.breakOff
+    this.#tellBegun(this.#c.res.status)
     this.#answerEarly()
     return peeked.ended
   }
 
-  #replace(response: Response): void {
+  /** Puts another response in the place of the handler's. */
+  replace(response: Response): void {
     const c = this.#c
     // Hono merges the headers of a response that is replaced into the next one: here they are the same.
     c.res = undefined

@@ -21,7 +21,10 @@ export function middleware<E extends Env>(
     c.set('holdfast' as never, exchange.state.holdfast as never)
     const deciding = decide(exchange, guards).finally(judged)
     const verdict = await Promise.race([deciding, exchange.early])
-    return verdict && answer(verdict, exchange, c, onRefused)
+    const response = verdict && (await answer(verdict, exchange, c, onRefused))
+    if (response) return exchange.announceOn(response)
+    const announced = exchange.announceOn(c.res)
+    if (announced !== c.res) exchange.replace(announced)
   }
   Object.defineProperty(handle, 'name', { value: name })
   return handle
@@ -29,15 +32,17 @@ export function middleware<E extends Env>(
 
 function answer(
   verdict: Verdict,
-  { state }: HonoExchange,
+  exchange: HonoExchange,
   c: Context,
   onRefused: OnRefused | undefined,
 ): Response | Promise<Response> | undefined {
+  const { state } = exchange
   switch (verdict.kind) {
     case 'proceed':
       if (verdict.end.unanswered) throw verdict.end.error
       return undefined
     case 'fail':
+      exchange.announceAhead()
       throw verdict.error
     case 'refuse':
       state.refused = true
