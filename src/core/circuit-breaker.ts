@@ -138,7 +138,7 @@ export class CircuitBreaker {
   readonly #mirror: BreakerMirror
   readonly #name: string
   readonly #key: string
-  readonly #settings: ReturnType<typeof readSettings>
+  readonly #settings: BreakerSettings
   readonly #onEvent: BreakerProvider['onEvent']
   readonly #listeners = new Set<StateListener>()
   #failed: string[] = []
@@ -152,7 +152,7 @@ export class CircuitBreaker {
         'Expected `key` beside `stateProvider`: which dependency is it?',
       )
     }
-    this.#settings = readSettings(options)
+    this.#settings = readBreakerSettings(options)
     this.#key = key === undefined ? attemptId() : expectName('key', key)
     this.#name = name === undefined ? 'circuit_breaker' : expectName('name', name)
     this.#onEvent = shared?.onEvent
@@ -407,7 +407,23 @@ class Ending {
   }
 }
 
-function readSettings(options: CircuitBreakerOptions) {
+type Setting =
+  | 'failureThreshold'
+  | 'minimumCalls'
+  | 'window'
+  | 'resetTimeout'
+  | 'maxResetTimeout'
+  | 'halfOpenRequests'
+  | 'probeLease'
+  | 'isFailure'
+
+/** Options of a breaker, checked and filled in. */
+export type BreakerSettings = {
+  readonly [S in Setting]-?: NonNullable<CircuitBreakerOptions[S]>
+} & Pick<CircuitBreakerOptions, 'failureRate' | 'slowCall'>
+
+/** Checks the options of a breaker, and fills in what is not given. */
+export function readBreakerSettings(options: CircuitBreakerOptions): BreakerSettings {
   const {
     failureThreshold = 5,
     failureRate,

@@ -68,7 +68,16 @@ test('an answer that is compressed further in is warned of: it cannot be replaye
 })
 
 test('wrong options are refused where they are written', async () => {
-  const { idempotency, lock, protect, requestScope, semaphore, timeout } = await load()
+  const {
+    circuitBreaker,
+    idempotency,
+    lock,
+    protect,
+    rateLimit,
+    requestScope,
+    semaphore,
+    timeout,
+  } = await load()
   const wrong: (() => unknown)[] = [
     () => idempotency({ ttl: -1 }),
     () => idempotency({ lease: Number.NaN }),
@@ -89,8 +98,44 @@ test('wrong options are refused where they are written', async () => {
     () => lock({ key: '' }),
     () => lock({ key: 'a', ttl: 1.5 }),
     () => lock({ key: 'a', timeout: -1 }),
+    () => lock({ key: 'a', status: 500 as never }),
+    () => lock({ key: 'a', mode: 'shared' as never }),
     () => semaphore({ limit: 0 }),
     () => semaphore({ limit: 1, key: '' }),
+    () => semaphore({ limit: 1, perClient: 1 as never }),
+    () => semaphore({ limit: 1, perClient: true, name: 'Prüfung' }),
+    () => rateLimit(undefined as never),
+    () => rateLimit({} as never),
+    () => rateLimit({ limit: 1 }),
+    () => rateLimit({ limit: 0, window: 1_000 }),
+    () => rateLimit({ limit: 1, window: 0 }),
+    () => rateLimit({ limit: () => 1, window: 1.5 }),
+    () => rateLimit({ limit: () => 1, window: 1_000, burst: 0 }),
+    () => rateLimit({ limit: 1, window: 1_000, rules: [] }),
+    () => rateLimit({ rules: [] }),
+    () => rateLimit({ rules: 'all' as never }),
+    () => rateLimit({ rules: [null as never] }),
+    () =>
+      rateLimit({
+        rules: [
+          { limit: 1, window: 1 },
+          { limit: 2, window: 1 },
+        ],
+      }),
+    () => rateLimit({ limit: 1, window: 1_000, key: '' }),
+    () => rateLimit({ limit: 1, window: 1_000, cost: 0 }),
+    () => rateLimit({ limit: 1, window: 1_000, name: 'Prüfung' }),
+    () => rateLimit({ limit: 1, window: 1_000, mode: 'off' as never }),
+    () => rateLimit({ limit: 1, window: 1_000, trustedProxies: ['10.0.0.0/33'] }),
+    () => rateLimit({ limit: 1, window: 1_000, trustedProxies: 'all' as never }),
+    () => rateLimit({ limit: 1, window: 1_000, ipv6Prefix: 129 }),
+    () => rateLimit({ limit: 1, window: 1_000, strict: 1 as never }),
+    () => rateLimit({ limit: 1, window: 1_000, headers: 1 as never }),
+    () => rateLimit({ limit: 1, window: 1_000, legacyHeaders: 1 as never }),
+    () => rateLimit({ limit: 1, window: 1_000, timeout: 10, skipFailedRequests: true }),
+    () => circuitBreaker({ failureThreshold: 0 }),
+    () => circuitBreaker({ isFailure: 500 as never }),
+    () => circuitBreaker({ at: 'start' as never }),
     () => timeout(0),
     () => timeout('1s' as never),
     () => requestScope({ timeout: 0 }),

@@ -5,7 +5,13 @@
  */
 
 export { type Answer, BODY_HEADERS, type End } from './answer.ts'
+export {
+  type CircuitBreakerGuardOptions,
+  circuitBreakerGuard,
+  type JudgedAnswer,
+} from './breaking.ts'
 export { concat } from './bytes.ts'
+export { addressKey, type ClientOptions } from './client-address.ts'
 export { decide } from './decide.ts'
 export type { ClientEvidence, Exchange, RequestBody } from './exchange.ts'
 export type { Guard, GuardOptions, PerRequest, Verdict } from './guard.ts'
@@ -17,6 +23,7 @@ export {
 } from './holding.ts'
 export { type IdempotencyGuardOptions, idempotencyGuard } from './idempotency.ts'
 export { type ProtectOptions, protectGuards } from './protect.ts'
+export { type RateLimitGuardOptions, rateLimitGuard } from './rate-limiting.ts'
 export { type RequestScopeOptions, requestScopeGuard } from './request-scope.ts'
 export { type HoldfastState, RequestState, stateOf } from './request-state.ts'
 export type { StoredAnswer } from './stored-answer.ts'

@@ -1,6 +1,7 @@
 // Several guards on one route, in the order that policies have, whatever order they are written in.
 import { expectOptions } from '../../core/expect.ts'
 import { POLICY_ORDER } from '../../core/policy.ts'
+import { type CircuitBreakerGuardOptions, circuitBreakerGuard } from './breaking.ts'
 import type { Guard, GuardOptions } from './guard.ts'
 import {
   type LockGuardOptions,
@@ -9,6 +10,7 @@ import {
   semaphoreGuard,
 } from './holding.ts'
 import { type IdempotencyGuardOptions, idempotencyGuard } from './idempotency.ts'
+import { type RateLimitGuardOptions, rateLimitGuard } from './rate-limiting.ts'
 import { type TimeoutGuardOptions, timeoutGuard } from './timing.ts'
 
 /** Options of `protect()`: what each guard alone takes, and what all of them share. */
@@ -16,6 +18,8 @@ export interface ProtectOptions<A extends readonly unknown[]> extends GuardOptio
   readonly idempotency?: IdempotencyGuardOptions<A> | undefined
   /** Milliseconds until the request is answered with 504. */
   readonly timeout?: number | TimeoutGuardOptions<A> | undefined
+  readonly rateLimit?: RateLimitGuardOptions<A> | undefined
+  readonly circuitBreaker?: CircuitBreakerGuardOptions<A> | undefined
   readonly lock?: LockGuardOptions<A> | undefined
   readonly semaphore?: SemaphoreGuardOptions<A> | undefined
 }
@@ -24,10 +28,8 @@ export interface ProtectOptions<A extends readonly unknown[]> extends GuardOptio
 export function protectGuards<A extends readonly unknown[]>(
   options: ProtectOptions<A>,
 ): readonly Guard<A>[] {
-  const { idempotency, timeout, lock, semaphore, ...shared } = expectOptions(
-    options,
-    'such as `{ lock: { key } }`',
-  )
+  const { idempotency, timeout, rateLimit, circuitBreaker, lock, semaphore, ...shared } =
+    expectOptions(options, 'such as `{ lock: { key } }`')
   const guards = {
     idempotency: idempotency && idempotencyGuard({ ...shared, ...idempotency }),
     timeout:
@@ -38,8 +40,8 @@ export function protectGuards<A extends readonly unknown[]>(
             ...(typeof timeout === 'number' ? { timeout } : timeout),
           }),
     retry: undefined,
-    rateLimit: undefined,
-    circuitBreaker: undefined,
+    rateLimit: rateLimit && rateLimitGuard({ ...shared, ...rateLimit }),
+    circuitBreaker: circuitBreaker && circuitBreakerGuard({ ...shared, ...circuitBreaker }),
     lock: lock && lockGuard({ ...shared, ...lock }),
     semaphore: semaphore && semaphoreGuard({ ...shared, ...semaphore }),
   }

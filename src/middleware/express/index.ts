@@ -6,6 +6,9 @@
 import type { Request } from 'express'
 import type { Scope } from '../../core/scope.ts'
 import {
+  addressKey,
+  type CircuitBreakerGuardOptions,
+  circuitBreakerGuard,
   type ProtectOptions as EngineProtectOptions,
   type RequestScopeOptions as EngineRequestScopeOptions,
   type GuardOptions,
@@ -15,6 +18,8 @@ import {
   type LockGuardOptions,
   lockGuard,
   protectGuards,
+  type RateLimitGuardOptions,
+  rateLimitGuard,
   requestScopeGuard,
   type SemaphoreGuardOptions,
   semaphoreGuard,
@@ -36,17 +41,22 @@ declare global {
 }
 
 export type {
+  CircuitBreakerGuardOptions,
+  ClientOptions,
   HoldfastState,
   IdempotencyGuardOptions,
+  JudgedAnswer,
   LockGuardOptions,
   PerRequest,
   ProtectOptions as ProtectGuardOptions,
+  RateLimitGuardOptions,
   RequestScopeOptions as RequestScopeGuardOptions,
   SemaphoreGuardOptions,
   StoredAnswer,
   TimeoutGuardOptions,
 } from '../engine/index.ts'
 export type { ExpressArgs, GuardOptions, Middleware, OnRefused }
+export { addressKey }
 
 /** What every middleware takes besides its own options. */
 export interface Refusable {
@@ -66,6 +76,10 @@ export type LockOptions = LockGuardOptions<ExpressArgs> & Refusable
 export type SemaphoreOptions = SemaphoreGuardOptions<ExpressArgs> & Refusable
 /** Options of {@link timeout}. */
 export type TimeoutOptions = TimeoutGuardOptions<ExpressArgs> & Refusable
+/** Options of {@link rateLimit}. */
+export type RateLimitOptions = RateLimitGuardOptions<ExpressArgs> & Refusable
+/** Options of {@link circuitBreaker}. */
+export type CircuitBreakerOptions = CircuitBreakerGuardOptions<ExpressArgs> & Refusable
 /** Options of {@link requestScope}. */
 export type RequestScopeOptions = EngineRequestScopeOptions<ExpressArgs>
 /** Options of {@link protect}. */
@@ -165,6 +179,57 @@ export function semaphore(options: SemaphoreOptions): Middleware {
 }
 
 /**
+ * Lets a client send no more than `limit` requests in a window, over all processes; others are answered 429 with
+ * Retry-After.
+ *
+ * Every answer says what is left in `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). A
+ * client is its address, as Express's own `trust proxy` setting tells it, unless `key` says otherwise. Requests pass when the store does not
+ * answer, unless `onStoreError` says otherwise.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { rateLimit } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.use(rateLimit({ name: 'api', limit: 100, window: 60_000 }))
+ * app.post('/search', rateLimit({ limit: 5, window: 1_000, key: (req) => req.get('x-api-key') ?? 'none' }), (req, res) => {
+ *   res.json({ left: req.holdfast.rateLimit?.remaining })
+ * })
+ * ```
+ */
+export function rateLimit(options: RateLimitOptions): Middleware {
+  return middleware('rateLimit', [rateLimitGuard(options)], options.onRefused)
+}
+
+/**
+ * Answers 503 with Retry-After, without running the handler, after too many of its answers have failed, in all processes
+ * that share the store.
+ *
+ * A failure is a status of 500 or more, a thrown error, or a timeout further out; a 4xx, a client that leaves, and what
+ * other guards refuse are none. When the store does not answer, this process decides alone.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { circuitBreaker } from 'holdfast/express'
+ *
+ * const app = express()
+ * app.get('/prices', circuitBreaker({ failureThreshold: 5, resetTimeout: 30_000 }), async (_req, res) => {
+ *   const upstream = await fetch('http://prices.internal/')
+ *   res.status(upstream.status).json(await upstream.json())
+ * })
+ * ```
+ */
+export function circuitBreaker(options: CircuitBreakerOptions = {}): Middleware {
+  return middleware('circuitBreaker', [circuitBreakerGuard(options)], options.onRefused)
+}
+
+/**
  * Answers 504 when the handler takes too long; `req.scope.signal` aborts then, and what is held stays held until the
  * handler has ended.
  *
@@ -187,7 +252,7 @@ export function timeout(options: number | TimeoutOptions): Middleware {
 }
 
 /**
- * Several guards on one route, always in one order: idempotency, timeout, lock, semaphore.
+ * Several guards on one route, always in one order: idempotency, timeout, rate limit, circuit breaker, lock, semaphore.
  *
  * @throws InvalidArgumentError when an option is not of the documented form
  *

@@ -6,6 +6,9 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Scope } from '../../core/scope.ts'
 import {
+  addressKey,
+  type CircuitBreakerGuardOptions,
+  circuitBreakerGuard,
   type ProtectOptions as EngineProtectOptions,
   type RequestScopeOptions as EngineRequestScopeOptions,
   type GuardOptions,
@@ -15,6 +18,8 @@ import {
   type LockGuardOptions,
   lockGuard,
   protectGuards,
+  type RateLimitGuardOptions,
+  rateLimitGuard,
   requestScopeGuard,
   type SemaphoreGuardOptions,
   semaphoreGuard,
@@ -25,17 +30,22 @@ import type { HonoArgs } from './hono-exchange.ts'
 import { middleware, type OnRefused } from './middleware.ts'
 
 export type {
+  CircuitBreakerGuardOptions,
+  ClientOptions,
   HoldfastState,
   IdempotencyGuardOptions,
+  JudgedAnswer,
   LockGuardOptions,
   PerRequest,
   ProtectOptions as ProtectGuardOptions,
+  RateLimitGuardOptions,
   RequestScopeOptions as RequestScopeGuardOptions,
   SemaphoreGuardOptions,
   StoredAnswer,
   TimeoutGuardOptions,
 } from '../engine/index.ts'
 export type { GuardOptions, HonoArgs, OnRefused }
+export { addressKey }
 
 /** What every guard adds to the context. */
 export interface GuardEnv {
@@ -71,6 +81,10 @@ export type LockOptions = LockGuardOptions<HonoArgs> & Refusable
 export type SemaphoreOptions = SemaphoreGuardOptions<HonoArgs> & Refusable
 /** Options of {@link timeout}. */
 export type TimeoutOptions = TimeoutGuardOptions<HonoArgs> & Refusable
+/** Options of {@link rateLimit}. */
+export type RateLimitOptions = RateLimitGuardOptions<HonoArgs> & Refusable
+/** Options of {@link circuitBreaker}. */
+export type CircuitBreakerOptions = CircuitBreakerGuardOptions<HonoArgs> & Refusable
 /** Options of {@link requestScope}. */
 export type RequestScopeOptions = EngineRequestScopeOptions<HonoArgs>
 /** Options of {@link protect}. */
@@ -167,6 +181,58 @@ export function semaphore(options: SemaphoreOptions): MiddlewareHandler<GuardEnv
 }
 
 /**
+ * Lets a client send no more than `limit` requests in a window, over all processes; others are answered 429 with
+ * Retry-After.
+ *
+ * Every answer says what is left in `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). A
+ * client is its address, as `trustedProxies` tells it, unless `key` says otherwise. Requests pass when the store does not
+ * answer, unless `onStoreError` says otherwise.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { rateLimit } from 'holdfast/hono'
+ *
+ * const app = new Hono().post(
+ *   '/search',
+ *   rateLimit({ limit: 5, window: 1_000, key: (c) => c.req.header('x-api-key') ?? 'none' }),
+ *   (c) => c.json({ left: c.var.holdfast.rateLimit?.remaining }),
+ * )
+ * const answer = await app.request('/search', { method: 'POST' })
+ * console.log(answer.headers.get('RateLimit'))
+ * ```
+ */
+export function rateLimit(options: RateLimitOptions): MiddlewareHandler<GuardEnv> {
+  return middleware('rateLimit', [rateLimitGuard(options)], options.onRefused)
+}
+
+/**
+ * Answers 503 with Retry-After, without running the handler, after too many of its answers have failed, in all processes
+ * that share the store.
+ *
+ * A failure is a status of 500 or more, a thrown error, or a timeout further out; a 4xx, a client that leaves, and what
+ * other guards refuse are none. When the store does not answer, this process decides alone.
+ *
+ * @throws InvalidArgumentError when an option is not of the documented form
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { circuitBreaker } from 'holdfast/hono'
+ *
+ * const app = new Hono().get('/prices', circuitBreaker({ failureThreshold: 5, resetTimeout: 30_000 }), (c) =>
+ *   c.json([1, 2, 3]),
+ * )
+ * console.log((await app.request('/prices')).status)
+ * ```
+ */
+export function circuitBreaker(options: CircuitBreakerOptions = {}): MiddlewareHandler<GuardEnv> {
+  return middleware('circuitBreaker', [circuitBreakerGuard(options)], options.onRefused)
+}
+
+/**
  * Answers 504 when the handler takes too long; `c.var.scope.signal` aborts then, and what is held stays held until the
  * handler has ended.
  *
@@ -187,7 +253,7 @@ export function timeout(options: number | TimeoutOptions): MiddlewareHandler<Gua
 }
 
 /**
- * Several guards on one route, always in one order: idempotency, timeout, lock, semaphore.
+ * Several guards on one route, always in one order: idempotency, timeout, rate limit, circuit breaker, lock, semaphore.
  *
  * @throws InvalidArgumentError when an option is not of the documented form
  *

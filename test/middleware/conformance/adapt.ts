@@ -5,6 +5,12 @@ import type { Asked } from './service.ts'
 /** Told of events and not of requests. */
 const NO_REQUEST = new Set(['onEvent', 'onRefused'])
 
+/** How many arguments come before the request: what was lost and its key, the answer that is judged. */
+const TOLD_FIRST = new Map([
+  ['recover', 2],
+  ['isFailure', 1],
+])
+
 /** The same options, with callbacks that take what the framework gives. */
 export function adapt<A extends readonly unknown[]>(
   options: object,
@@ -13,8 +19,7 @@ export function adapt<A extends readonly unknown[]>(
   return Object.fromEntries(
     Object.entries(options).map(([name, value]) => {
       if (typeof value === 'function' && !NO_REQUEST.has(name)) {
-        // `recover` is told of the key and of what was lost first.
-        const before = name === 'recover' ? 2 : 0
+        const before = TOLD_FIRST.get(name) ?? 0
         const callback = (...args: unknown[]) =>
           value(...args.slice(0, before), asked(...(args.slice(before) as unknown as A)))
         return [name, callback]
@@ -28,5 +33,7 @@ export function adapt<A extends readonly unknown[]>(
 }
 
 function isGuard(name: string): boolean {
-  return ['idempotency', 'timeout', 'lock', 'semaphore'].includes(name)
+  return ['idempotency', 'timeout', 'rateLimit', 'circuitBreaker', 'lock', 'semaphore'].includes(
+    name,
+  )
 }

@@ -1,11 +1,10 @@
 // Registers the rows with vitest, for one framework on one store.
 
 import { describe, test } from 'vitest'
-import type { Adapter } from '../../../src/core/ports.ts'
 import type { Bench, RowGroup } from './row.ts'
 import { groups } from './rows/index.ts'
 import type { Framework, Service, ServiceSpec } from './service.ts'
-import { type SpiedStore, spiedStore } from './spied-store.ts'
+import { type FullStore, type SpiedStore, spiedStore } from './spied-store.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -17,7 +16,7 @@ declare module 'vitest' {
 export interface ConformanceOptions {
   readonly store: string
   /** An empty store for each row; called once more for each further connection to it. */
-  readonly open: () => () => Adapter
+  readonly open: () => () => FullStore
   /** Which rows. @defaultValue all */
   readonly rows?: readonly RowGroup[]
   /** How the framework is called in the table. @defaultValue its name */
@@ -44,7 +43,7 @@ export function describeConformance(
   }
 }
 
-function openBench(framework: Framework, connect: () => Adapter): Bench & AsyncDisposable {
+function openBench(framework: Framework, connect: () => FullStore): Bench & AsyncDisposable {
   const services: Service[] = []
   const connections: SpiedStore[] = []
   const connected = (): SpiedStore => {

@@ -5,10 +5,12 @@ import { SpanKind, trace } from '@opentelemetry/api'
 import type express from 'express'
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import {
+  circuitBreaker,
   idempotency,
   lock,
   type OnRefused,
   protect,
+  rateLimit,
   requestScope,
   semaphore,
   timeout,
@@ -19,7 +21,16 @@ import { listening, Runs } from './listening.ts'
 import type { Asked, Framework, Mount, Refusable, Route, ServiceSpec } from './service.ts'
 
 const SERVER = { kind: SpanKind.SERVER }
-const middlewares = { requestScope, idempotency, lock, semaphore, timeout, protect }
+const middlewares = {
+  requestScope,
+  idempotency,
+  lock,
+  semaphore,
+  timeout,
+  rateLimit,
+  circuitBreaker,
+  protect,
+}
 
 /** The service of one version of Express. */
 export function expressFramework(load: typeof express): Framework {
@@ -29,6 +40,7 @@ export function expressFramework(load: typeof express): Framework {
       const app = load()
       // Node itself takes header pairs only when no header was set before.
       app.disable('x-powered-by')
+      app.set('trust proxy', spec.trustProxy ?? false)
       const runs = new Runs()
       if (spec.parser !== 'none') app.use(parser(load, spec.parser))
       app.use(...(spec.use ?? []).map(mounted), (_req, _res, next) => next())

@@ -7,10 +7,12 @@ import { compress } from 'hono/compress'
 import { HTTPException } from 'hono/http-exception'
 import type { Scope } from '../../../src/index.ts'
 import {
+  circuitBreaker,
   idempotency,
   lock,
   type OnRefused,
   protect,
+  rateLimit,
   requestScope,
   semaphore,
   timeout,
@@ -21,7 +23,16 @@ import { listening, Runs } from './listening.ts'
 import type { Asked, Framework, Mount, Refusable, Route, ServiceSpec } from './service.ts'
 
 const SERVER = { kind: SpanKind.SERVER }
-const middlewares = { requestScope, idempotency, lock, semaphore, timeout, protect }
+const middlewares = {
+  requestScope,
+  idempotency,
+  lock,
+  semaphore,
+  timeout,
+  rateLimit,
+  circuitBreaker,
+  protect,
+}
 
 /** The service of Hono. */
 export const honoFramework: Framework = {

@@ -23,7 +23,10 @@ export type ProblemName =
   | 'tooLarge'
   | 'bodyUnread'
   | 'locked'
+  | 'lockedAsWebdav'
   | 'full'
+  | 'quotaExceeded'
+  | 'circuitOpen'
   | 'leaseLost'
   | 'storeUnavailable'
   | 'shuttingDown'
@@ -40,6 +43,13 @@ export const problems: Readonly<Record<ProblemName, ExpectedProblem>> = {
   tooLarge: { status: 413, type: 'about:blank', retry: false },
   bodyUnread: { status: 500, type: 'idempotency#body-unread', retry: false },
   locked: { status: 409, type: 'resource-locked', retry: true },
+  lockedAsWebdav: { status: 423, type: 'resource-locked', retry: true },
+  quotaExceeded: {
+    status: 429,
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    retry: true,
+  },
+  circuitOpen: { status: 503, type: 'circuit-open', retry: true },
   full: {
     status: 503,
     type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',

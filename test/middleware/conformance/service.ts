@@ -2,10 +2,12 @@
 
 import type { Scope } from '../../../src/index.ts'
 import type {
+  CircuitBreakerGuardOptions,
   HoldfastState,
   IdempotencyGuardOptions,
   LockGuardOptions,
   ProtectOptions,
+  RateLimitGuardOptions,
   RequestScopeOptions,
   SemaphoreGuardOptions,
   TimeoutGuardOptions,
@@ -47,6 +49,8 @@ export type Mount =
   | readonly ['idempotency', (IdempotencyGuardOptions<[Asked]> & Refusable)?]
   | readonly ['lock', LockGuardOptions<[Asked]> & Refusable]
   | readonly ['semaphore', SemaphoreGuardOptions<[Asked]> & Refusable]
+  | readonly ['rateLimit', RateLimitGuardOptions<[Asked]> & Refusable]
+  | readonly ['circuitBreaker', (CircuitBreakerGuardOptions<[Asked]> & Refusable)?]
   | readonly ['timeout', number | (TimeoutGuardOptions<[Asked]> & Refusable)]
   | readonly ['protect', ProtectOptions<[Asked]> & Refusable]
   /** Sets a header of every answer, before what is further in runs. */
@@ -69,6 +73,8 @@ export interface Route {
 }
 
 export interface ServiceSpec {
+  /** Express's own `trust proxy` setting. */
+  readonly trustProxy?: boolean | string
   /** How request bodies are read where a framework leaves that to the application. @defaultValue `'json'` */
   readonly parser?: 'json' | 'json that keeps the bytes' | 'raw' | 'none'
   /** In front of every route, in this order. */

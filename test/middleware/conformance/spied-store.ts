@@ -1,9 +1,17 @@
 // Any store, with its calls counted and made to fail when a row says so.
 
-import type { Adapter, HoldfastEvent } from '../../../src/core/ports.ts'
-import type { CallName, Fault } from '../../support/faulty-adapter.ts'
+import type { Adapter, Counts, HoldfastEvent, Rates } from '../../../src/core/ports.ts'
+import type { CallName as BasicCall, Fault } from '../../support/faulty-adapter.ts'
 
-export interface SpiedStore extends Adapter {
+/** A store for every guard that there is. */
+export interface FullStore extends Adapter {
+  readonly rates: Rates
+  readonly counts: Counts
+}
+
+export type CallName = BasicCall | `rates.${keyof Rates}` | `counts.${keyof Counts}`
+
+export interface SpiedStore extends FullStore {
   /** Every call that was made, in order. */
   readonly calls: readonly CallName[]
   readonly events: readonly HoldfastEvent[]
@@ -12,7 +20,7 @@ export interface SpiedStore extends Adapter {
 }
 
 /** Each spy has calls and faults of its own, as each process has its own connection to one store. */
-export function spiedStore(store: Adapter): SpiedStore {
+export function spiedStore(store: FullStore): SpiedStore {
   const calls: CallName[] = []
   const events: HoldfastEvent[] = []
   const faults = new Map<CallName, Fault>()
@@ -41,6 +49,8 @@ export function spiedStore(store: Adapter): SpiedStore {
     grants: spied(store.grants, 'grants'),
     records: spied(store.records, 'records'),
     signals: spied(store.signals, 'signals'),
+    rates: spied(store.rates, 'rates'),
+    counts: spied(store.counts, 'counts'),
     deadline: Math.min(store.deadline, 1_000),
     onEvent: (event) => events.push(event),
     connect: () => store.connect(),

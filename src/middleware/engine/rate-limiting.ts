@@ -1,0 +1,354 @@
+// The rate limit guard: no more than so many requests of a client in a window, and every answer says how many are left.
+
+import { InvalidArgumentError, RateLimitedError } from '../../core/errors.ts'
+import { emit } from '../../core/events.ts'
+import {
+  expectBoolean,
+  expectInteger,
+  expectName,
+  expectOneOf,
+  expectOptions,
+  expectTimeout,
+} from '../../core/expect.ts'
+import type { Passage } from '../../core/policy.ts'
+import type { RuleStanding } from '../../core/ports.ts'
+import {
+  type RateDecision,
+  type RateLimit,
+  RateLimiter,
+  type RateLimitProvider,
+  type RateReservation,
+  readRules,
+} from '../../core/rate-limiter.ts'
+import { type ClientOptions, clientNamer } from './client-address.ts'
+import type { Exchange } from './exchange.ts'
+import { digest } from './fingerprint.ts'
+import {
+  expectGuardOptions,
+  type Guard,
+  type GuardOptions,
+  type Inward,
+  type PerRequest,
+  perRequest,
+  providerWith,
+  requiredName,
+  type Verdict,
+} from './guard.ts'
+import { Instances } from './instances.ts'
+import { quotaExceeded } from './problem.ts'
+import { legacyFields, limitField, policyField } from './rate-limit-fields.ts'
+import { expectPrintable } from './structured-field.ts'
+
+/** Options of `rateLimit()`; `A` is what callbacks are given: `(req, res)` or `(c)`. */
+export interface RateLimitGuardOptions<A extends readonly unknown[]>
+  extends GuardOptions<A>,
+    ClientOptions {
+  /** Requests that come back in every window; or a function that finds it, `Infinity` for no limit. */
+  readonly limit?: number | PerRequest<A, number> | undefined
+  /** Milliseconds. */
+  readonly window?: number | undefined
+  /**
+   * Requests that may come at once; a window then admits at most `limit + burst`.
+   *
+   * @defaultValue `limit`
+   */
+  readonly burst?: number | undefined
+  /** Several rules instead of `limit` and `window`; all are decided in one step. */
+  readonly rules?: readonly RateLimit[] | undefined
+  /** Whom to limit; default: the address of the client. */
+  readonly key?: string | PerRequest<A, string> | undefined
+  /**
+   * How much of the limit a request spends.
+   *
+   * @defaultValue 1
+   */
+  readonly cost?: number | PerRequest<A, number> | undefined
+  /**
+   * Milliseconds that a request waits at most for its turn, before it is refused.
+   *
+   * @defaultValue 0
+   */
+  readonly timeout?: number | undefined
+  /**
+   * `shadow` measures and refuses nobody, and tells clients nothing.
+   *
+   * @defaultValue `'enforce'`
+   */
+  readonly mode?: 'enforce' | 'shadow' | undefined
+  /**
+   * Whether answers say what is left, in `RateLimit` and `RateLimit-Policy`.
+   *
+   * @defaultValue true
+   */
+  readonly headers?: boolean | undefined
+  /**
+   * Whether they say it in `X-RateLimit-Limit`, `-Remaining` and `-Reset` as well.
+   *
+   * @defaultValue false
+   */
+  readonly legacyHeaders?: boolean | undefined
+  /**
+   * Whether requests that were answered with 400 or more, or not at all, spend nothing.
+   *
+   * @defaultValue false
+   */
+  readonly skipFailedRequests?: boolean | undefined
+  /**
+   * Whether requests that were answered with less than 400 spend nothing.
+   *
+   * @defaultValue false
+   */
+  readonly skipSuccessfulRequests?: boolean | undefined
+}
+
+/** Longer keys are hashed: whoever can choose a key must not choose how much the store keeps of it. */
+const LONGEST_KEY = 128
+
+/** A limiter, and the rules that it works by. */
+interface Limiting {
+  readonly limiter: RateLimiter
+  readonly rules: readonly RateLimit[]
+}
+
+/** Makes the rate limit guard. */
+export function rateLimitGuard<A extends readonly unknown[]>(
+  given: RateLimitGuardOptions<A>,
+): Guard<A> {
+  const { onStoreError = 'allow' } = expectOptions(
+    given,
+    'such as `{ limit: 100, window: 60_000 }`',
+  )
+  const options: RateLimitGuardOptions<A> = { ...given, onStoreError }
+  const settings = readOptions(options)
+  const instances = new Instances<Limiting>()
+  const nameClient = clientNamer('rateLimit()', options)
+  const isShadow = options.mode === 'shadow'
+
+  const limitingOf = async (exchange: Exchange<A>): Promise<Limiting | undefined> => {
+    const limit = await perRequest(options.limit, exchange.args)
+    if (limit === Number.POSITIVE_INFINITY) return undefined
+    const name = requiredName('rateLimit()', options, exchange)
+    const provider = providerWith<A, RateLimitProvider>('rateLimit()', 'rates', options, exchange)
+    return instances.get(provider, `${limit} ${name}`, () => {
+      const rules = rulesOf(options, limit)
+      const { mode } = options
+      return { rules, limiter: new RateLimiter({ provider, key: name, name, rules, mode }) }
+    })
+  }
+  const keyOf = async (exchange: Exchange<A>): Promise<string> => {
+    if (options.key === undefined) return nameClient(exchange)
+    const key = expectName('key', await perRequest(options.key, exchange.args))
+    return key.length > LONGEST_KEY ? digest([key]) : key
+  }
+  const announce = (
+    exchange: Exchange<A>,
+    { rules }: Limiting,
+    standings: readonly RuleStanding[],
+    isRefused: boolean,
+  ): void => {
+    if (isShadow) return
+    if (settings.headers) announceQuota(exchange, rules, standings, isRefused)
+    if (settings.legacyHeaders) announceLegacy(exchange, rules, standings)
+  }
+
+  return {
+    kind: 'rate_limiter',
+    options,
+    problemFor: (error) =>
+      error instanceof RateLimitedError
+        ? { ...quotaExceeded, violated: violatedOf(error.standings) }
+        : undefined,
+    async enter(exchange, passage, inward) {
+      const limiting = await limitingOf(exchange)
+      if (!limiting) return inward(passage)
+      const { limiter } = limiting
+      const key = await keyOf(exchange)
+      const cost = await perRequest(options.cost, exchange.args)
+      const admitted = (decision: RateDecision): string | undefined => {
+        const { allowed, retryAfter, standings } = decision
+        if (!allowed) throw new RateLimitedError('The quota is spent', { retryAfter, standings })
+        exchange.state.holdfast.rateLimit = decision
+        announce(exchange, limiting, standings, false)
+        // Whom a shadow would have refused has to wait for nothing.
+        return retryAfter > 0 ? 'shadow' : undefined
+      }
+      try {
+        if (settings.settles) {
+          const reservation = await limiter.reserve({ key, cost })
+          const as = admitted(asIfSpent(reservation, cost ?? 1))
+          return await settling(exchange, passage, inward, { reservation, settings, options, as })
+        }
+        const decision = settings.timeout
+          ? await limiter.wait({ key, cost, timeout: settings.timeout, signal: passage.signal })
+          : await limiter.consume({ key, cost })
+        return await inward(passage, admitted(decision))
+      } catch (error) {
+        if (error instanceof RateLimitedError) announce(exchange, limiting, error.standings, true)
+        throw error
+      }
+    },
+  }
+}
+
+interface Settings {
+  readonly headers: boolean
+  readonly legacyHeaders: boolean
+  readonly timeout: number | undefined
+  readonly skipsFailed: boolean
+  readonly skipsSuccessful: boolean
+  /** Whether it takes the answer to know what a request spends. */
+  readonly settles: boolean
+}
+
+function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOptions<A>): Settings {
+  expectGuardOptions(options)
+  const { limit, window, burst, rules, key, cost, timeout, name } = options
+  if (rules !== undefined && (limit ?? window ?? burst) !== undefined) {
+    throw new InvalidArgumentError('Expected `rules`, or `limit` and `window`, and not both')
+  }
+  const isDynamic = typeof limit === 'function'
+  const checked = isDynamic ? rulesOf({ ...options, burst: 1 }, 1) : rulesOf(options, limit)
+  readRules(checked)
+  if (isDynamic && burst !== undefined) expectInteger('burst', burst, 1, 1e9)
+  if (key !== undefined && typeof key !== 'function') expectName('key', key)
+  if (cost !== undefined && typeof cost !== 'function') expectInteger('cost', cost, 1)
+  expectOneOf('mode', options.mode ?? 'enforce', ['enforce', 'shadow'])
+  const headers = expectBoolean('headers', options.headers, true)
+  if (headers && name !== undefined) expectPrintable('name', name)
+  if (headers) for (const rule of checked) expectPrintable('name', rule.name ?? '')
+  const skipsFailed = expectBoolean('skipFailedRequests', options.skipFailedRequests, false)
+  const skipsSuccessful = expectBoolean(
+    'skipSuccessfulRequests',
+    options.skipSuccessfulRequests,
+    false,
+  )
+  const settles = skipsFailed || skipsSuccessful
+  if (settles && timeout) {
+    throw new InvalidArgumentError(
+      'Expected `timeout`, or requests that are skipped by their answers, and not both: what others will spend is not known',
+    )
+  }
+  return {
+    headers,
+    legacyHeaders: expectBoolean('legacyHeaders', options.legacyHeaders, false),
+    timeout: expectTimeout('timeout', timeout),
+    skipsFailed,
+    skipsSuccessful,
+    settles,
+  }
+}
+
+/** The rules, each with the name that its policy has: one that stays when the limit changes, so that what was spent does too. */
+function rulesOf<A extends readonly unknown[]>(
+  { rules, window, burst, name }: RateLimitGuardOptions<A>,
+  limit: number | PerRequest<A, number> | undefined,
+): readonly RateLimit[] {
+  const listed = rules ?? [{ limit, window, burst, name } as RateLimit]
+  if (!Array.isArray(listed)) return listed
+  return listed.map((rule: RateLimit) => ({
+    ...expectOptions(rule, 'such as `{ limit: 100, window: 60_000 }`'),
+    name: rule.name ?? `per-${rule.window / 1000}s`,
+  }))
+}
+
+/** Runs what is further in, and spends what was reserved if its answer counts. */
+async function settling<A extends readonly unknown[]>(
+  exchange: Exchange<A>,
+  passage: Passage,
+  inward: Inward,
+  {
+    reservation,
+    settings: { skipsFailed, skipsSuccessful },
+    options: { onEvent },
+    as,
+  }: {
+    readonly reservation: RateReservation
+    readonly settings: Settings
+    readonly options: GuardOptions<A>
+    readonly as: string | undefined
+  },
+): Promise<Verdict> {
+  const spend = (): void => {
+    reservation
+      .spend()
+      .catch((error: unknown) => emit(onEvent, { name: 'holdfast.guard.warning', error }))
+  }
+  // How a handler ends that nobody listens to any more may never be known: the request counts.
+  exchange.onAbandoned(spend)
+  const verdict = await inward(passage, as)
+  const isSkipped = succeeded(verdict) ? skipsSuccessful : skipsFailed
+  if (isSkipped) reservation.letGo()
+  else spend()
+  return verdict
+}
+
+function succeeded(verdict: Verdict): boolean {
+  if (verdict.kind === 'replay') return verdict.answer.status < 400
+  if (verdict.kind !== 'proceed') return false
+  const { status, late, refused, unanswered } = verdict.end
+  return status < 400 && !late && !refused && !unanswered
+}
+
+/** What a client may go on to spend if this request counts. */
+function asIfSpent(
+  { allowed, retryAfter, resetAfter, rule, ...reservation }: RateReservation,
+  cost: number,
+): RateDecision {
+  const left = (remaining: number): number => (allowed ? Math.max(0, remaining - cost) : remaining)
+  const standings = reservation.standings.map((standing) => ({
+    ...standing,
+    remaining: left(standing.remaining),
+  }))
+  return {
+    allowed,
+    retryAfter,
+    resetAfter,
+    rule,
+    remaining: left(reservation.remaining),
+    standings,
+  }
+}
+
+function violatedOf(standings: readonly RuleStanding[]): readonly string[] {
+  return standings.filter(({ retryAfter }) => retryAfter > 0).map(({ rule }) => rule)
+}
+
+function announceQuota(
+  exchange: Pick<Exchange, 'announce'>,
+  rules: readonly RateLimit[],
+  standings: readonly RuleStanding[],
+  isRefused: boolean,
+): void {
+  const policies = rules.map(({ name = '', limit, window }) => ({
+    name,
+    quota: limit,
+    window: seconds(window),
+  }))
+  exchange.announce('RateLimit-Policy', policyField(policies), true)
+  if (standings.length === 0) return
+  const left = standings.map(({ rule, remaining, retryAfter, resetAfter }) => ({
+    name: rule,
+    remaining,
+    // Of a refusal: never later than its Retry-After, which is that of the policies that refuse.
+    reset: isRefused ? (retryAfter > 0 ? seconds(retryAfter) : undefined) : seconds(resetAfter),
+  }))
+  exchange.announce('RateLimit', limitField(left), true)
+}
+
+function announceLegacy(
+  exchange: Pick<Exchange, 'announce'>,
+  rules: readonly RateLimit[],
+  standings: readonly RuleStanding[],
+): void {
+  const [tightest] = standings.toSorted((a, b) => a.remaining - b.remaining)
+  const rule = rules.find(({ name }) => name === tightest?.rule)
+  if (!tightest || !rule) return
+  const { remaining, resetAfter } = tightest
+  for (const [name, value] of legacyFields(rule.limit, remaining, resetAfter)) {
+    exchange.announce(name, value, false)
+  }
+}
+
+function seconds(milliseconds: number): number {
+  return Math.ceil(milliseconds / 1000)
+}
