@@ -128,6 +128,11 @@ function mounted(mount: Mount): RequestHandler {
         } as typeof res.writeHead
         next()
       }
+    case 'twice': {
+      const guard = mounted(mount[1])
+      return (req, res, next) =>
+        guard(req, res, (error) => (error ? next(error) : guard(req, res, next)))
+    }
     case 'authenticates':
       return (req, res, next) => {
         if (req.get('authorization')) next()

@@ -102,6 +102,14 @@ function mounted(mount: Mount): MiddlewareHandler {
         await next()
         c.header(mount[1], mount[2]())
       }
+    case 'twice': {
+      const guard = mounted(mount[1])
+      return (c, next) =>
+        guard(c, async () => {
+          const answer = await guard(c, next)
+          if (answer) c.res = answer
+        })
+    }
     case 'authenticates':
       return async (c, next) => {
         if (!c.req.header('authorization')) throw new HTTPException(401)

@@ -53,6 +53,8 @@ export type Mount =
   | readonly ['circuitBreaker', (CircuitBreakerGuardOptions<[Asked]> & Refusable)?]
   | readonly ['timeout', number | (TimeoutGuardOptions<[Asked]> & Refusable)]
   | readonly ['protect', ProtectOptions<[Asked]> & Refusable]
+  /** The very same guard twice, as on the application and on a router of it. */
+  | readonly ['twice', Mount]
   /** Sets a header of every answer, before what is further in runs. */
   | readonly ['sets', name: string, value: () => string]
   /** Sets a header of every answer just before its head is sent, as session middlewares do. */

@@ -1,8 +1,10 @@
 // Every row of the conformance suite.
 
 import type { RowGroup } from '../row.ts'
+import { breakers } from './breakers.ts'
 import { callers } from './callers.ts'
 import { capture } from './capture.ts'
+import { clients } from './clients.ts'
 import { disconnects } from './disconnects.ts'
 import { failures } from './failures.ts'
 import { fingerprints } from './fingerprints.ts'
@@ -13,6 +15,7 @@ import { mounting } from './mounting.ts'
 import { options } from './options.ts'
 import { outages } from './outages.ts'
 import { permits } from './permits.ts'
+import { rateLimits } from './rate-limits.ts'
 import { retries } from './retries.ts'
 import { scopes } from './scopes.ts'
 import { streams } from './streams.ts'
@@ -31,6 +34,9 @@ export const groups: readonly RowGroup[] = [
   disconnects,
   locks,
   permits,
+  rateLimits,
+  clients,
+  breakers,
   timeouts,
   scopes,
   mounting,
