@@ -33,7 +33,7 @@ export class MemoryRates implements Rates {
       return {
         remaining: Math.min(rule.burst, Math.max(0, free)),
         retryAfter: allowed ? 0 : Math.max(0, Math.ceil((wait - ROUNDING) / 1000)),
-        resetAfter: Math.max(0, Math.ceil((next - now) / 1000)),
+        resetAfter: Math.max(0, Math.ceil((next - now - ROUNDING) / 1000)),
       }
     })
     return { allowed, standings }

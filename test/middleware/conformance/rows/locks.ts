@@ -7,8 +7,21 @@ import { eventually } from '../../../support/eventually.ts'
 import { fails } from '../../../support/faulty-adapter.ts'
 import { occupied } from '../occupied.ts'
 import { expectProblem, problems } from '../problem.ts'
-import { json } from '../reply.ts'
+import { json, type Reply } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
+import type { Mount } from '../service.ts'
+
+async function* briefly(): AsyncGenerator<string> {
+  yield 'a'
+  await sleep(5)
+  yield 'b'
+}
+
+async function* breakingOff(): AsyncGenerator<string> {
+  yield 'a'
+  await sleep(5)
+  throw new Error('The source has gone')
+}
 
 const rows: Row[] = [
   {
@@ -18,6 +31,126 @@ const rows: Row[] = [
       expectProblem(await service.client.post('/'), problems.locked)
       await end()
       expect((await service.client.post('/')).json()).toBe(2)
+    },
+  },
+  {
+    name: 'a lock that is held is answered 423, where that is asked for',
+    check: async (bench) => {
+      const { service, end } = await occupied(bench, [['lock', { key: 'a', status: 423 }]])
+      expectProblem(await service.client.post('/'), problems.lockedAsWebdav)
+      await end()
+      expect((await service.client.post('/')).status).toBe(200)
+    },
+  },
+  {
+    name: 'Retry-After of a lock that is held is no longer than its lease',
+    check: async (bench) => {
+      const { service, end } = await occupied(bench, [['lock', { key: 'a', ttl: 900 }]])
+      expect((await service.client.post('/')).headers['retry-after']).toBe('1')
+      await end()
+    },
+  },
+  {
+    name: 'with `read-write` those who only read are in together, and whoever writes is alone',
+    check: async ({ serveAll, store }) => {
+      const gate = deferred()
+      let reading = 0
+      const guards: readonly Mount[] = [['lock', { key: 'a', mode: 'read-write' }]]
+      const service = await serveAll({
+        use: [['requestScope', { provider: store }]],
+        routes: {
+          'GET /': {
+            guards,
+            handler: async ({ run }) => {
+              reading++
+              if (run <= 2) await gate.promise
+              reading--
+              return json('read')
+            },
+          },
+          'POST /': { guards, handler: async () => json(await held()) },
+          'DELETE /': { guards, handler: () => json('deleted') },
+        },
+      })
+      const held = async () =>
+        Promise.all(
+          (['GET', 'HEAD', 'DELETE'] as const).map(
+            async (method) => (await service.client.request({ method, path: '/' })).status,
+          ),
+        )
+      const readers = [
+        service.client.send({ method: 'GET', alone: true }),
+        service.client.send({ method: 'HEAD', alone: true }),
+      ]
+      await eventually(() => reading === 2)
+      expect((await service.client.get('/')).status).toBe(200)
+      expectProblem(await service.client.post('/'), problems.locked)
+      gate.resolve()
+      for (const { answer } of readers) expect((await answer).status).toBe(200)
+      const written = await service.client.post('/')
+      expect([written.status, written.json()]).toEqual([200, [409, 409, 409]])
+    },
+  },
+  ...(
+    [
+      ['JSON', json('done')],
+      ['nothing', { as: 'empty', status: 204 }],
+      ['a redirect', { as: 'redirect', to: '/', status: 302 }],
+      ['a raw response', { as: 'end', text: 'done' }],
+      ['a stream', { as: 'stream', chunks: briefly }],
+      ['a stream that breaks off', { as: 'piped', chunks: breakingOff }],
+      ['an answer that is thrown away', { as: 'broken-off' }],
+      ['an error', 'throws'],
+      ['a client that has left', 'is left'],
+    ] as const satisfies readonly (readonly [string, Reply | 'throws' | 'is left'])[]
+  ).map(
+    ([kind, reply]): Row => ({
+      name: `what is held is given back exactly once behind ${kind}`,
+      check: async ({ serve, store }) => {
+        const begun = deferred()
+        const service = await serve(
+          [
+            ['lock', { key: 'a' }],
+            ['semaphore', { limit: 1, key: 's' }],
+          ],
+          async ({ run, signal }) => {
+            if (run > 1) return json('next')
+            begun.resolve()
+            if (reply === 'throws') throw new Error('broken')
+            if (reply !== 'is left') return reply
+            await new Promise((resolve) => signal.addEventListener('abort', resolve))
+            return json('nobody hears of it')
+          },
+        )
+        const sent = service.client.send({ alone: true })
+        await begun.promise
+        if (reply === 'is left') sent.leave()
+        else await sent.answer.catch(() => {})
+        const releases = () => store.calls.filter((call) => call === 'grants.release').length
+        await eventually(() => releases() === 2)
+        expect((await service.client.post('/')).json()).toBe('next')
+        await eventually(() => releases() === 4)
+      },
+    }),
+  ),
+  {
+    name: 'what is held is given back exactly once behind HEAD',
+    check: async ({ serveAll, store }) => {
+      const service = await serveAll({
+        use: [['requestScope', { provider: store }]],
+        routes: {
+          'GET /': {
+            guards: [['lock', { key: 'a' }]],
+            handler: () => ({ as: 'stream', chunks: briefly }),
+          },
+        },
+      })
+      for (let run = 1; run <= 3; run++) {
+        expect((await service.client.request({ method: 'HEAD', path: '/' })).status).toBe(200)
+        await eventually(
+          () => store.calls.filter((call) => call === 'grants.release').length === run,
+        )
+      }
     },
   },
   {

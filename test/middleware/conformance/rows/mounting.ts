@@ -2,11 +2,13 @@
 
 import { gunzipSync } from 'node:zlib'
 import { expect } from 'vitest'
+import { Lock } from '../../../../src/index.ts'
 import { deferred } from '../../../support/deferred.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { expectReplay } from '../replay.ts'
 import { json } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
+import type { Mount } from '../service.ts'
 
 const parts = {
   idempotency: {},
@@ -84,6 +86,36 @@ const rows: Row[] = [
       },
     }),
   ),
+  {
+    name: 'protect() refuses in its order: rate limit, circuit breaker, lock',
+    check: async ({ serve, store }) => {
+      const begun = deferred()
+      const gate = deferred()
+      const guards: Mount = [
+        'protect',
+        {
+          lock: { key: 'a' },
+          semaphore: { limit: 1 },
+          circuitBreaker: { failureThreshold: 1 },
+          rateLimit: { limit: 3, window: 3_600_000 },
+        },
+      ]
+      const service = await serve([guards], async () => {
+        begun.resolve()
+        await gate.promise
+        return json('broken', 500)
+      })
+      const first = service.client.send({})
+      await begun.promise
+      expectProblem(await service.client.post('/'), problems.locked)
+      gate.resolve()
+      expect((await first.answer).status).toBe(500)
+      await using _held = await new Lock(undefined, { provider: store, key: 'a' }).acquire()
+      expectProblem(await service.client.post('/'), problems.circuitOpen)
+      expectProblem(await service.client.post('/'), problems.quotaExceeded)
+      expect(service.runs()).toBe(1)
+    },
+  },
   {
     name: 'protect() shares its options with its parts',
     check: async ({ store, serveAll }) => {

@@ -6,6 +6,7 @@ import { deferred } from '../../../support/deferred.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { occupied } from '../occupied.ts'
 import { expectProblem, problems } from '../problem.ts'
+import { expectViolated, quotaOf } from '../quota.ts'
 import { json, type Reply, text } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
 import type { Mount } from '../service.ts'
@@ -28,6 +29,91 @@ const rows: Row[] = [
       for (const { answer } of running) expect((await answer).status).toBe(200)
       expect((await service.client.post('/')).status).toBe(200)
       expect(service.runs()).toBe(3)
+    },
+  },
+  {
+    name: 'a client that has as many requests inside as it may is answered 429, and others are let in',
+    check: async ({ serve }) => {
+      const gate = deferred()
+      let inside = 0
+      const service = await serve(
+        [
+          [
+            'semaphore',
+            {
+              name: 'exports',
+              limit: 1,
+              perClient: true,
+              key: ({ header }) => header('x-user') ?? '',
+            },
+          ],
+        ],
+        async () => {
+          inside++
+          await gate.promise
+          return json('export')
+        },
+      )
+      const send = (user: string) =>
+        service.client.send({ headers: { 'x-user': user }, alone: true })
+      const running = [send('a'), send('b')]
+      await eventually(() => inside === 2)
+      const refused = await send('a').answer
+      expectProblem(refused, problems.quotaExceeded)
+      expectViolated(refused, 'exports')
+      expect(quotaOf(refused)).toEqual({
+        policies: [{ name: 'exports', q: 1, qu: 'concurrent-requests' }],
+        left: [{ name: 'exports', r: 0 }],
+      })
+      gate.resolve()
+      for (const { answer } of running) {
+        const passed = await answer
+        expect([passed.status, quotaOf(passed)]).toEqual([
+          200,
+          { policies: [{ name: 'exports', q: 1, qu: 'concurrent-requests' }], left: [] },
+        ])
+      }
+    },
+  },
+  {
+    name: 'without a key a client is its address, and permits are those of the route',
+    check: async (bench) => {
+      const { service, end } = await occupied(bench, [['semaphore', { limit: 1, perClient: true }]])
+      const refused = await service.client.post('/')
+      expectProblem(refused, problems.quotaExceeded)
+      expectViolated(refused, 'POST /')
+      await end()
+      expect((await service.client.post('/')).status).toBe(200)
+    },
+  },
+  {
+    name: 'how many may enter in all is said to nobody, unless that is asked for',
+    check: async (bench) => {
+      const { service, end } = await occupied(bench, [['semaphore', { limit: 1, name: 'reports' }]])
+      expect(quotaOf(await service.client.post('/'))).toEqual({ policies: [], left: [] })
+      await end()
+      const said = await bench.serve(
+        [['semaphore', { limit: 7, name: 'reports', headers: true }]],
+        () => json('report'),
+      )
+      expect(quotaOf(await said.client.post('/')).policies).toEqual([
+        { name: 'reports', q: 7, qu: 'concurrent-requests' },
+      ])
+    },
+  },
+  {
+    name: 'a client that leaves while it waits for a permit leaves the queue',
+    check: async (bench) => {
+      const { service, end } = await occupied(bench, [
+        ['semaphore', { limit: 1, key: 's', timeout: 10_000 }],
+      ])
+      const waiters = async () => (await bench.store.grants.inspect('semaphore:s')).waiters.length
+      const waiting = service.client.send({ alone: true })
+      await eventually(async () => (await waiters()) === 1)
+      waiting.leave()
+      await eventually(async () => (await waiters()) === 0)
+      await end()
+      expect((await service.client.post('/')).json()).toBe(2)
     },
   },
   {
