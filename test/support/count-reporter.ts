@@ -18,7 +18,9 @@ export default class CountReporter implements Reporter {
     const tables = [
       passTable('conformance', modules, (test) => {
         const { conformance } = test.meta()
-        return conformance && { row: conformance.framework, column: conformance.store }
+        if (!conformance) return undefined
+        const { subject, framework, store } = conformance
+        return { row: subject, column: `${framework}, ${store}` }
       }),
       passTable('contract', modules, (test) => {
         const { contract } = test.meta()

@@ -8,8 +8,8 @@ import { type FullStore, type SpiedStore, spiedStore } from './spied-store.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** The framework and the store that this row of the conformance suite ran on; counted at the end of the run. */
-    conformance?: { readonly framework: string; readonly store: string }
+    /** What this row of the conformance suite is about, and what it ran on; counted at the end of the run. */
+    conformance?: { readonly subject: string; readonly framework: string; readonly store: string }
   }
 }
 
@@ -28,8 +28,8 @@ export function describeConformance(
   framework: Framework,
   { store, open, rows = groups, label = framework.name }: ConformanceOptions,
 ): void {
-  const meta = { conformance: { framework: label, store } }
   for (const group of rows) {
+    const meta = { conformance: { subject: group.subject, framework: label, store } }
     // Beside each other: most of a row's time is waiting, and no two share a service or a store.
     describe(group.subject, { concurrent: true, timeout: 15_000 }, () => {
       for (const row of group.rows) {

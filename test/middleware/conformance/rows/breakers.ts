@@ -103,7 +103,8 @@ const rows: Row[] = [
         },
       )
       for (let at = 0; at < 2; at++) expectProblem(await send(service), problems.timeout)
-      // Both handlers run still.
+      // Both handlers run still. The answers did not wait until all processes knew.
+      await eventually(async () => (await send(service)).status === 503)
       expectProblem(await send(service), problems.circuitOpen)
       gate.resolve()
     },

@@ -478,6 +478,7 @@ const rows: Row[] = [
       const service = await serve(
         [['rateLimit', { limit: 2, window: HOUR, skipSuccessfulRequests: true }]],
         async ({ run, signal }) => {
+          if (run > 2) return json('wrong', 401)
           begun[run - 1]?.resolve()
           if (!signal.aborted)
             await new Promise((resolve) => signal.addEventListener('abort', resolve))
