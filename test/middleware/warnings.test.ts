@@ -1,6 +1,8 @@
 // What the middlewares warn of: once in a process, as an event and in one line of the log.
 
+import express from 'express'
 import { Hono } from 'hono'
+import request from 'supertest'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { HoldfastEvent } from '../../src/index.ts'
 
@@ -65,6 +67,29 @@ test('an answer that is compressed further in is warned of: it cannot be replaye
     .post('/', (c) => c.body('…', 200, { 'content-encoding': 'br' }))
   await post(app)
   expect(logged).toEqual([expect.stringMatching(/compression/)])
+})
+
+test('a `trust proxy` that believes everybody is warned of once, and so is a proxy that nobody knows of', async () => {
+  const { rateLimit } = await import('../../src/middleware/express/index.ts')
+  const { MemoryAdapter } = await load()
+  const app = express()
+  const options = { name: 'api', limit: 100, window: 60_000, provider: new MemoryAdapter() }
+  app.use(rateLimit(options)).get('/', (_req, res) => void res.send('done'))
+  const ask = async (trusts: boolean | string) => {
+    app.set('trust proxy', trusts)
+    await request(app).get('/').set('X-Forwarded-For', '203.0.113.1').expect(200)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await ask('loopback')
+  expect(logged).toEqual([])
+  for (let again = 0; again < 2; again++) {
+    await ask(true)
+    await ask(false)
+  }
+  expect(logged).toEqual([
+    expect.stringMatching(/`trust proxy` is true/),
+    expect.stringMatching(/X-Forwarded-For.*looks like a proxy.*app\.set\('trust proxy'/),
+  ])
 })
 
 test('wrong options are refused where they are written', async () => {

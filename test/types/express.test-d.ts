@@ -1,12 +1,22 @@
 // What Express handlers and options are typed as, without a cast; checked by the compiler and never run.
 
 import express from 'express'
-import { type LockGuard, MemoryAdapter, type Permit, type Scope, scope } from '../../src/index.ts'
 import {
+  type LockGuard,
+  MemoryAdapter,
+  type Permit,
+  type RateDecision,
+  type Scope,
+  scope,
+} from '../../src/index.ts'
+import {
+  addressKey,
+  circuitBreaker,
   type HoldfastState,
   idempotency,
   lock,
   protect,
+  rateLimit,
   requestScope,
   semaphore,
   timeout,
@@ -23,6 +33,7 @@ app.post('/orders/:id/ship', lock({ key: (req) => `order:${req.params.id}` }), (
   same<typeof req.holdfast, HoldfastState>(true)
   same<typeof req.holdfast.lock, LockGuard | undefined>(true)
   same<typeof req.holdfast.semaphore, Permit | undefined>(true)
+  same<typeof req.holdfast.rateLimit, RateDecision | undefined>(true)
   const token: number | undefined = req.holdfast.lock?.fencingToken
   const recovered: boolean | undefined = req.holdfast.idempotency?.recovered
   // A guard leaves the parameters what the path says they are.
@@ -39,6 +50,35 @@ app.get(
   timeout(10_000),
   timeout({ timeout: 10_000, name: 'reports' }),
   (_req, res) => void res.json([]),
+)
+
+app.get(
+  '/search/:tenant',
+  rateLimit({
+    rules: [
+      { name: 'burst', limit: 10, window: 1_000 },
+      { name: 'day', limit: 1_000, window: 86_400_000, burst: 100 },
+    ],
+    key: (req) => addressKey(req.get('fly-client-ip') ?? ''),
+    cost: async (req) => Number(req.get('x-cost') ?? 1),
+    skip: (req) => req.get('x-internal') === 'yes',
+  }),
+  rateLimit({ limit: async (req) => (req.get('x-plan') ? 1_000 : 10), window: 60_000 }),
+  semaphore({ limit: 2, perClient: true }),
+  lock({ key: 'index', mode: 'read-write', status: 423 }),
+  circuitBreaker({
+    failureThreshold: 5,
+    at: 'end',
+    isFailure: ({ status, error }, req, res) => {
+      same<typeof status, number>(true)
+      same<typeof error, unknown>(true)
+      return status >= 500 && req.complete && !res.headersSent
+    },
+  }),
+  (req, res) => {
+    same<typeof req.params, { tenant: string }>(true)
+    res.json(req.holdfast.rateLimit?.standings)
+  },
 )
 
 app.post(
@@ -59,6 +99,8 @@ app.post(
     },
     lock: { key: 'all', timeout: 2_000, onStoreError: 'allow' },
     semaphore: { limit: 20 },
+    rateLimit: { limit: 100, window: 60_000, key: (req) => req.get('x-tenant') ?? 'none' },
+    circuitBreaker: { failureThreshold: 5, resetTimeout: 30_000 },
     timeout: 10_000,
     onRefused: (error, req, res, next) => {
       same<typeof error, unknown>(true)
@@ -69,6 +111,18 @@ app.post(
   (_req, res) => void res.sendStatus(201),
 )
 
+// @ts-expect-error - a lock is busy with 409 or 423
+lock({ key: 'a', status: 503 })
+// @ts-expect-error - a rate limit has options
+rateLimit()
+// @ts-expect-error - a limit is a number
+rateLimit({ limit: '100', window: 60_000 })
+// @ts-expect-error - a key is a string
+rateLimit({ limit: 1, window: 1_000, key: () => 7 })
+// @ts-expect-error - a rule has a window
+rateLimit({ rules: [{ limit: 1 }] })
+// @ts-expect-error - the process decides alone when the store is away
+circuitBreaker({ onStoreError: 'deny' })
 // @ts-expect-error - a lock needs a key
 lock({})
 // @ts-expect-error - a semaphore needs a limit
@@ -79,7 +133,7 @@ semaphore({ limit: '2' })
 lock({ key: (req) => req.body as number })
 // @ts-expect-error - durations are numbers of milliseconds
 timeout('10s')
-// @ts-expect-error - there are two ways to meet a store that is down
+// @ts-expect-error - there are three ways to meet a store that is down
 idempotency({ onStoreError: 'ignore' })
 // @ts-expect-error - no such option
 idempotency({ retention: 1 })

@@ -2,12 +2,21 @@
 
 import { type Context, Hono } from 'hono'
 import { hc } from 'hono/client'
-import { type LockGuard, MemoryAdapter, type Permit, type Scope } from '../../src/index.ts'
 import {
+  type LockGuard,
+  MemoryAdapter,
+  type Permit,
+  type RateDecision,
+  type Scope,
+} from '../../src/index.ts'
+import {
+  addressKey,
+  circuitBreaker,
   type HoldfastState,
   idempotency,
   lock,
   protect,
+  rateLimit,
   requestScope,
   semaphore,
   timeout,
@@ -24,6 +33,7 @@ const app = new Hono<{ Variables: { user: string } }>()
     same<typeof c.var.holdfast, HoldfastState>(true)
     same<typeof c.var.holdfast.lock, LockGuard | undefined>(true)
     same<typeof c.var.holdfast.semaphore, Permit | undefined>(true)
+    same<typeof c.var.holdfast.rateLimit, RateDecision | undefined>(true)
     // What the application has of its own stays, and so do the parameters of the path.
     same<typeof c.var.user, string>(true)
     const id: string = c.req.param('id')
@@ -32,6 +42,20 @@ const app = new Hono<{ Variables: { user: string } }>()
     return c.json({ id, token: c.var.holdfast.lock?.fencingToken })
   })
   .get('/reports', semaphore({ limit: 2 }), timeout(10_000), (c) => c.json([c.var.scope.name]))
+  .get(
+    '/search/:tenant',
+    rateLimit({
+      limit: async (c) => (c.req.header('x-plan') ? 1_000 : 10),
+      window: 60_000,
+      key: (c) => addressKey(c.req.header('cf-connecting-ip') ?? ''),
+    }),
+    circuitBreaker({ isFailure: ({ status }, c) => status >= 500 && c.req.method === 'GET' }),
+    lock({ key: 'index', mode: 'read-write', status: 423 }),
+    (c) => {
+      same<typeof c.var.user, string>(true)
+      return c.json({ tenant: c.req.param('tenant'), left: c.var.holdfast.rateLimit?.remaining })
+    },
+  )
 
 // The types of answers travel to the client as they do without guards.
 const client = hc<typeof app>('http://localhost')
@@ -39,6 +63,12 @@ const shipped = client.orders[':id'].ship.$post({ param: { id: '7' } })
 same<
   Awaited<ReturnType<Awaited<typeof shipped>['json']>>,
   { id: string; token: number | undefined }
+>(true)
+
+const found = client.search[':tenant'].$get({ param: { tenant: 'a' } })
+same<
+  Awaited<ReturnType<Awaited<typeof found>['json']>>,
+  { tenant: string; left: number | undefined }
 >(true)
 
 new Hono().use(idempotency()).post('/', (c) => {
@@ -65,6 +95,8 @@ new Hono().post(
     },
     lock: { key: 'all', timeout: 2_000, onStoreError: 'allow' },
     semaphore: { limit: 20 },
+    rateLimit: { limit: 100, window: 60_000, key: (c) => c.req.header('x-tenant') ?? 'none' },
+    circuitBreaker: { failureThreshold: 5, resetTimeout: 30_000 },
     timeout: 10_000,
     onRefused: (error, c) => {
       same<typeof error, unknown>(true)
@@ -75,6 +107,18 @@ new Hono().post(
   (c) => c.json(c.var.holdfast.lock?.fencingToken),
 )
 
+// @ts-expect-error - a lock is busy with 409 or 423
+lock({ key: 'a', status: 503 })
+// @ts-expect-error - a rate limit has options
+rateLimit()
+// @ts-expect-error - a limit is a number
+rateLimit({ limit: '100', window: 60_000 })
+// @ts-expect-error - a key is a string
+rateLimit({ limit: 1, window: 1_000, key: () => 7 })
+// @ts-expect-error - a rule has a window
+rateLimit({ rules: [{ limit: 1 }] })
+// @ts-expect-error - the process decides alone when the store is away
+circuitBreaker({ onStoreError: 'deny' })
 // @ts-expect-error - a lock needs a key
 lock({})
 // @ts-expect-error - a semaphore needs a limit
@@ -83,7 +127,7 @@ semaphore({ timeout: 100 })
 semaphore({ limit: '2' })
 // @ts-expect-error - durations are numbers of milliseconds
 timeout('10s')
-// @ts-expect-error - there are two ways to meet a store that is down
+// @ts-expect-error - there are three ways to meet a store that is down
 idempotency({ onStoreError: 'ignore' })
 // @ts-expect-error - no such option
 idempotency({ retention: 1 })

@@ -81,7 +81,7 @@ export function clientNamer(
     const believesNobody = resolved ? resolved.trusts === 'nobody' : proxies === undefined
     if (forwardedFor !== undefined && believesNobody && connected && isInternal(connected)) {
       doubt(
-        `${guard} sees X-Forwarded-For on a connection from ${groupName(connected, 128)}, which looks like a proxy: all clients behind it would share one limit. ${
+        `${guard} sees X-Forwarded-For on a connection from an address of an internal network, which looks like a proxy: all clients behind it would share one limit. ${
           resolved
             ? "Tell Express about your proxies with app.set('trust proxy', [...])"
             : 'Give it `trustedProxies`'

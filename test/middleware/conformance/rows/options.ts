@@ -19,6 +19,8 @@ const rows: Row[] = [
           ['timeout', { timeout: 20, ...off }],
           ['lock', { key: 'a', ...off }],
           ['semaphore', { limit: 1, ...off }],
+          ['rateLimit', { limit: 1, window: 60_000, ...off }],
+          ['circuitBreaker', { failureThreshold: 1, ...off }],
         ]
         const service = await serve(guards, async ({ run, holdfast }) => {
           await sleep(50)
@@ -63,13 +65,19 @@ const rows: Row[] = [
           'POST /skip': { guards: [['idempotency', { skip: broken }]], handler },
           'POST /key': { guards: [['lock', { key: broken }]], handler },
           'POST /limit': { guards: [['semaphore', { limit: broken }]], handler },
+          'POST /rate': { guards: [['rateLimit', { limit: broken, window: 1_000 }]], handler },
+          'POST /cost': {
+            guards: [['rateLimit', { limit: 1, window: 1_000, cost: broken }]],
+            handler,
+          },
         },
         fails: (error) => seen.push((error as Error).message),
       })
-      for (const path of ['/scope', '/fingerprint', '/skip', '/key', '/limit']) {
+      const paths = ['/scope', '/fingerprint', '/skip', '/key', '/limit', '/rate', '/cost']
+      for (const path of paths) {
         expect([path, (await service.client.post(path, { key: 'k' })).status]).toEqual([path, 500])
       }
-      expect(seen).toEqual(Array(5).fill('no tenant'))
+      expect(seen).toEqual(Array(paths.length).fill('no tenant'))
       expect(service.runs()).toBe(0)
     },
   },
