@@ -53,6 +53,7 @@ describe('links', () => {
     'docs/guarantees.md',
     'docs/http.md',
     'docs/known-bugs.md',
+    'docs/migrating.md',
     'docs/telemetry.md',
   ])('every file that %s links to is there', (path) => {
     const targets = [...read(path).matchAll(/\]\((?!\w+:)([^)#]+)/g)].map(

@@ -105,7 +105,23 @@ export function clientNamer(
  *
  * For a `key` of one's own where the address comes from somewhere that only your platform's edge can write to.
  *
+ * @param address - an address, also with a port, or with brackets as in a header
+ * @param ipv6Prefix - how many bits of an IPv6 address make a client
  * @throws InvalidArgumentError when the text is no address
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { addressKey, rateLimit } from 'holdfast/hono'
+ *
+ * const app = new Hono().get(
+ *   '/search',
+ *   rateLimit({ limit: 100, window: 60_000, key: (c) => addressKey(c.req.header('cf-connecting-ip') ?? '') }),
+ *   (c) => c.text('found'),
+ * )
+ * const headers = { 'cf-connecting-ip': '2001:db8:1:200::1' }
+ * console.log((await app.request('/search', { headers })).status)
+ * ```
  */
 export function addressKey(address: string, ipv6Prefix = 56): string {
   const bits = expectInteger('ipv6Prefix', ipv6Prefix, 1, 128)
