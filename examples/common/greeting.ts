@@ -27,5 +27,9 @@ Ship one order three times at once: one after the other, with growing fencing to
 Ask for seven reports at once: two are made at a time, and who waits for more than 300 ms gets a 503.
 
   for i in 1 2 3 4 5 6 7; do curl -s ${url}/reports & done; wait
+
+Ask for seven prices: five are answered, and each answer says what is left.
+
+  for i in 1 2 3 4 5 6 7; do curl -si ${url}/prices/tea | grep -iE '^(HTTP|RateLimit|Retry-After)'; done
 `
 }

@@ -3,7 +3,7 @@ import '../common/telemetry.ts' // first, before the framework
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import express, { type ErrorRequestHandler } from 'express'
-import { idempotency, lock, requestScope, semaphore } from 'holdfast/express'
+import { idempotency, lock, protect, requestScope, semaphore } from 'holdfast/express'
 import { connect } from '../common/backend.ts'
 import { failure } from '../common/backend-error.ts'
 import { chargeCard } from '../common/card.ts'
@@ -12,6 +12,7 @@ import { nameRequest } from '../common/name-request.ts'
 import { readOrder } from '../common/payments.ts'
 import { recoverPayment } from '../common/recover-payment.ts'
 import { readSettings } from '../common/settings.ts'
+import { askSupplier } from '../common/supplier.ts'
 
 const { port, host, redisUrl, lease, takeover, recovers } = readSettings()
 const { provider, payments, bay, close } = await connect(redisUrl)
@@ -74,6 +75,18 @@ app.get('/reports', semaphore({ limit: 2, timeout: 300 }), async (_req, res) => 
   await sleep(200)
   res.json({ madeAt: new Date() })
 })
+
+// A client asks for five prices in ten seconds, and a supplier that fails is left alone for a while.
+app.get(
+  '/prices/:item',
+  protect({
+    rateLimit: { limit: 5, window: 10_000 },
+    circuitBreaker: { failureThreshold: 2, resetTimeout: 5_000 },
+  }),
+  async (req, res) => {
+    res.json(await askSupplier(req.params.item))
+  },
+)
 
 const onError: ErrorRequestHandler = (error, _req, res, _next) => {
   const { status, body } = failure(error)

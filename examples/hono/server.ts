@@ -3,7 +3,7 @@ import '../common/telemetry.ts' // first, before the framework
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serve } from '@hono/node-server'
-import { idempotency, lock, requestScope, semaphore } from 'holdfast/hono'
+import { idempotency, lock, protect, requestScope, semaphore } from 'holdfast/hono'
 import { Hono } from 'hono'
 import { routePath } from 'hono/route'
 import { connect } from '../common/backend.ts'
@@ -14,6 +14,7 @@ import { nameRequest } from '../common/name-request.ts'
 import { readOrder } from '../common/payments.ts'
 import { recoverPayment } from '../common/recover-payment.ts'
 import { readSettings } from '../common/settings.ts'
+import { askSupplier } from '../common/supplier.ts'
 
 const { port, host, redisUrl, lease, takeover, recovers } = readSettings()
 const { provider, payments, bay, close } = await connect(redisUrl)
@@ -67,6 +68,16 @@ app.get('/reports', semaphore({ limit: 2, timeout: 300 }), async (c) => {
   await sleep(200)
   return c.json({ madeAt: new Date() })
 })
+
+// A client asks for five prices in ten seconds, and a supplier that fails is left alone for a while.
+app.get(
+  '/prices/:item',
+  protect({
+    rateLimit: { limit: 5, window: 10_000 },
+    circuitBreaker: { failureThreshold: 2, resetTimeout: 5_000 },
+  }),
+  async (c) => c.json(await askSupplier(c.req.param('item'))),
+)
 
 app.onError((error, c) => {
   const { status, body } = failure(error)

@@ -92,6 +92,24 @@ describe.each(frameworks)('the %s example', (framework) => {
     for (const reply of refused) expect(reply.headers.get('retry-after')).toBe('1')
   })
 
+  test('answers five prices, says what is left, and refuses the sixth', async () => {
+    await using service = await startService(framework)
+    const ask = () => fetch(`${service.url}/prices/tea`)
+    const left = []
+    for (let at = 0; at < 5; at++) left.push((await ask()).headers.get('ratelimit'))
+    expect(left).toEqual([4, 3, 2, 1, 0].map((r) => expect.stringMatching(`^"per-10s";r=${r};t=`)))
+    const refused = await ask()
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2'])
+  })
+
+  test('leaves a supplier alone that has failed twice', async () => {
+    await using service = await startService(framework)
+    const ask = async (item: string) => (await fetch(`${service.url}/prices/${item}`)).status
+    expect([await ask('out-of-stock'), await ask('out-of-stock'), await ask('tea')]).toEqual([
+      500, 500, 503,
+    ])
+  })
+
   test('says how to try it, and ends by itself when it is told to', async () => {
     await using service = await startService(framework)
     expect(service.process.stdout).toContain(
