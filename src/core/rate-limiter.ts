@@ -19,6 +19,7 @@ import {
 } from './expect.ts'
 import { Patience } from './patience.ts'
 import type { Adapter, RateReply, RateRule, Rates, RuleStanding } from './ports.ts'
+import { Reservations } from './reservations.ts'
 import { sleep } from './sleep.ts'
 import { callStore } from './store-call.ts'
 import { Turns } from './turns.ts'
@@ -128,7 +129,7 @@ export class RateLimiter {
   readonly #shadow: boolean
   readonly #onStoreError: RateLimiterOptions['onStoreError']
   readonly #exhausted = new Exhausted()
-  readonly #reserved = new Map<string, number>()
+  readonly #reservations = new Reservations()
   readonly #turns = new Turns()
 
   /** @throws InvalidArgumentError when an option is not of the documented form */
@@ -191,36 +192,38 @@ export class RateLimiter {
    */
   async reserve(options: ConsumeOptions = {}): Promise<RateReservation> {
     const { key, cost } = this.#read(options)
-    const held = (): number => this.#reserved.get(key) ?? 0
     let open = false
-    let spent = false
     const look = async (): Promise<RateDecision> => {
       const known = this.#exhausted.get(key, cost)
       if (known) return known
-      const reply = await this.#ask(key, 0)
-      const decision = foresee(reply, cost + held(), this.#rules)
-      // At once: nobody may look between the decision and its effect.
-      open = decision.allowed
-      if (open) this.#reserved.set(key, held() + cost)
-      return decision
+      return this.#reservations.look(
+        key,
+        () => this.#ask(key, 0),
+        (reply, held) => {
+          const decision = foresee(reply, cost + held, this.#rules)
+          open = decision.allowed
+          if (open) this.#reservations.hold(key, cost)
+          return decision
+        },
+      )
     }
     // What is allowed is counted when it is spent.
     const decision = await this.#judge(cost, look, ['rejected'])
-    const release = (): void => {
+    const close = (): boolean => {
+      const was = open
       open = false
-      if (held() > cost) this.#reserved.set(key, held() - cost)
-      else this.#reserved.delete(key)
+      return was
     }
-    const spend = async (): Promise<void> => {
-      if (!open || spent) return
-      spent = true
-      // Held until the store has spent them: nobody is let in on them in between.
-      await this.consume({ key: options.key, cost }).finally(release)
+    return {
+      ...decision,
+      spend: async () => {
+        const spend = () => this.consume({ key: options.key, cost })
+        if (close()) await this.#reservations.spend(key, cost, spend)
+      },
+      letGo: () => {
+        if (close()) this.#reservations.letGo(key, cost)
+      },
     }
-    const letGo = (): void => {
-      if (open && !spent) release()
-    }
-    return { ...decision, spend, letGo }
   }
 
   /**

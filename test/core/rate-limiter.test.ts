@@ -206,6 +206,57 @@ describe('a reservation', () => {
     expect(await limiter.reserve()).toMatchObject({ allowed: false, remaining: 0 })
   })
 
+  test('that is being spent is counted once by whoever asks meanwhile, whichever the store hears first', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), fc.integer({ min: 2, max: 6 }), async (s, limit) => {
+        const memory = new MemoryAdapter()
+        const provider: RateLimitProvider = {
+          deadline: memory.deadline,
+          onEvent: undefined,
+          rates: {
+            // The store decides when it hears of a call; the answer comes later, and in any order.
+            consume: async (request) => {
+              await s.schedule(Promise.resolve(), 'heard')
+              const reply = await memory.rates.consume(request)
+              await s.schedule(Promise.resolve(), 'answered')
+              return reply
+            },
+            reset: (...args) => memory.rates.reset(...args),
+          },
+        }
+        const limiter = new RateLimiter({ provider, key: 'k', limit, window: 60_000 })
+        let admitted = 0
+        const guess = async () => {
+          const attempt = await limiter.reserve()
+          if (!attempt.allowed) return
+          admitted++
+          await attempt.spend()
+        }
+        // One after the other, as many as there are units: nobody may be refused.
+        const inTurn = (async () => {
+          for (let at = 0; at < limit; at++) await guess()
+        })()
+        await s.waitFor(inTurn)
+        expect(admitted).toBe(limit)
+        await s.waitFor(Promise.all([guess(), guess()]))
+        expect(admitted).toBe(limit)
+        // All at once: never more than there are units.
+        const fresh = new RateLimiter({ provider, key: 'other', limit, window: 60_000 })
+        const all = s.waitFor(
+          Promise.all(
+            Array.from({ length: 2 * limit }, async () => {
+              const attempt = await fresh.reserve()
+              if (attempt.allowed) await attempt.spend()
+              return attempt.allowed
+            }),
+          ),
+        )
+        expect((await all).filter(Boolean).length).toBeLessThanOrEqual(limit)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
   test('that is refused holds nothing', async () => {
     const { clock, limiter } = limiterAt({ limit: 1 })
     await limiter.consume()

@@ -288,16 +288,24 @@ const rows: Row[] = [
   {
     name: 'a stream that breaks off has failed, where streams are judged at their end',
     check: async ({ serve }) => {
+      let gate = deferred()
       async function* chunks() {
         yield 'a'
-        await sleep(20)
+        await gate.promise
         throw new Error('The backend has gone')
       }
       const handler: Handler = () => ({ as: 'piped', chunks })
+      const breakOff = async (service: Service) => {
+        gate = deferred()
+        const sent = service.client.send({ alone: true })
+        await sent.first
+        gate.resolve()
+        expect(await sent.answer).toMatchObject({ status: 200, complete: false })
+      }
       const atHead = await serve([breaker({ name: 'head' })], handler)
+      for (let at = 0; at < 4; at++) await breakOff(atHead)
       const atEnd = await serve([breaker({ name: 'end', at: 'end' })], handler)
-      for (let at = 0; at < 4; at++) expect((await send(atHead)).status).toBe(200)
-      for (let at = 0; at < 2; at++) expect((await send(atEnd)).complete).toBe(false)
+      for (let at = 0; at < 2; at++) await breakOff(atEnd)
       // Nobody could wait for the breaker any more: the connection had broken.
       await eventually(async () => (await send(atEnd)).status === 503)
     },
