@@ -33,7 +33,7 @@ import {
   type Verdict,
 } from './guard.ts'
 import { lockBusy, lockedResource, quotaExceeded } from './problem.ts'
-import { limitField, policyField } from './rate-limit-fields.ts'
+import { announceLeft, announcePolicies } from './rate-limit-fields.ts'
 import { expectPrintable } from './structured-field.ts'
 
 /** What the lock guard and the semaphore guard share. */
@@ -170,12 +170,7 @@ export function semaphoreGuard<A extends readonly unknown[]>(
       })
       const policy = policyNameOf(options, exchange)
       if (announces) {
-        const unit = 'concurrent-requests'
-        exchange.announce(
-          'ratelimit-policy',
-          policyField([{ name: policy, quota: limit, unit }]),
-          true,
-        )
+        announcePolicies(exchange, [{ name: policy, quota: limit, unit: 'concurrent-requests' }])
       }
       const { timeout = 0 } = options
       const acquire = async (signal: AbortSignal) => {
@@ -184,7 +179,7 @@ export function semaphoreGuard<A extends readonly unknown[]>(
         } catch (error) {
           // How many are left is known when there are none.
           if (announces && isAcquireTimeoutError(error)) {
-            exchange.announce('ratelimit', limitField([{ name: policy, remaining: 0 }]), true)
+            announceLeft(exchange, [{ name: policy, remaining: 0 }])
           }
           throw error
         }

@@ -1,4 +1,5 @@
 // The RateLimit and RateLimit-Policy header fields (draft-ietf-httpapi-ratelimit-headers-11), and the older ones.
+import type { Exchange } from './exchange.ts'
 import { serializeList } from './structured-field.ts'
 
 /** What a client may spend. */
@@ -17,6 +18,35 @@ export interface QuotaLeft {
   readonly remaining: number
   /** Seconds until there is more; absent where that says nothing about the next request. */
   readonly reset?: number | undefined
+}
+
+/** Says in the answer what may be spent. */
+export function announcePolicies(
+  exchange: Pick<Exchange, 'announce'>,
+  policies: readonly QuotaPolicy[],
+): void {
+  exchange.announce('RateLimit-Policy', policyField(policies), true)
+}
+
+/** Says in the answer what is left. */
+export function announceLeft(
+  exchange: Pick<Exchange, 'announce'>,
+  left: readonly QuotaLeft[],
+): void {
+  exchange.announce('RateLimit', limitField(left), true)
+}
+
+/** Says in the answer, in the three `X-RateLimit-*` headers, how the tightest limit stands. */
+export function announceLegacy(
+  exchange: Pick<Exchange, 'announce'>,
+  limit: number,
+  { remaining, resetAfter }: { readonly remaining: number; readonly resetAfter: number },
+): void {
+  exchange.announce('X-RateLimit-Limit', String(limit), false)
+  exchange.announce('X-RateLimit-Remaining', String(remaining), false)
+  // A time of the wall clock, in seconds.
+  const reset = Math.ceil((Date.now() + resetAfter) / 1000)
+  exchange.announce('X-RateLimit-Reset', String(reset), false)
 }
 
 /** The value of `RateLimit-Policy`. */
@@ -41,18 +71,4 @@ export function limitField(left: readonly QuotaLeft[]): string {
 
 function given<V extends string | number>(name: string, value: V | undefined) {
   return value === undefined ? [] : [[name, value] as const]
-}
-
-/** The three `X-RateLimit-*` headers, whose reset is a time of the wall clock in seconds. */
-export function legacyFields(
-  limit: number,
-  remaining: number,
-  resetAfter: number,
-): readonly (readonly [name: string, value: string])[] {
-  const reset = Math.ceil((Date.now() + resetAfter) / 1000)
-  return [
-    ['x-ratelimit-limit', String(limit)],
-    ['x-ratelimit-remaining', String(remaining)],
-    ['x-ratelimit-reset', String(reset)],
-  ]
 }

@@ -1,7 +1,6 @@
 // The rate limit guard: no more than so many requests of a client in a window, and every answer says how many are left.
 
 import { InvalidArgumentError, RateLimitedError } from '../../core/errors.ts'
-import { emit } from '../../core/events.ts'
 import {
   expectBoolean,
   expectInteger,
@@ -10,14 +9,12 @@ import {
   expectOptions,
   expectTimeout,
 } from '../../core/expect.ts'
-import type { Passage } from '../../core/policy.ts'
 import type { RuleStanding } from '../../core/ports.ts'
 import {
   type RateDecision,
   type RateLimit,
   RateLimiter,
   type RateLimitProvider,
-  type RateReservation,
   readRules,
 } from '../../core/rate-limiter.ts'
 import { type ClientOptions, clientNamer } from './client-address.ts'
@@ -27,16 +24,15 @@ import {
   expectGuardOptions,
   type Guard,
   type GuardOptions,
-  type Inward,
   type PerRequest,
   perRequest,
   providerWith,
   requiredName,
-  type Verdict,
 } from './guard.ts'
 import { Instances } from './instances.ts'
 import { quotaExceeded } from './problem.ts'
-import { legacyFields, limitField, policyField } from './rate-limit-fields.ts'
+import { announceLeft, announceLegacy, announcePolicies } from './rate-limit-fields.ts'
+import { asIfSpent, type Skipping, settling } from './rate-settling.ts'
 import { expectPrintable } from './structured-field.ts'
 
 /** Options of `rateLimit()`; `A` is what callbacks are given: `(req, res)` or `(c)`. */
@@ -148,7 +144,10 @@ export function rateLimitGuard<A extends readonly unknown[]>(
   ): void => {
     if (isShadow) return
     if (settings.headers) announceQuota(exchange, rules, standings, isRefused)
-    if (settings.legacyHeaders) announceLegacy(exchange, rules, standings)
+    if (!settings.legacyHeaders) return
+    const [tightest] = standings.toSorted((a, b) => a.remaining - b.remaining)
+    const rule = rules.find(({ name }) => name === tightest?.rule)
+    if (tightest && rule) announceLegacy(exchange, rule.limit, tightest)
   }
 
   return {
@@ -173,10 +172,11 @@ export function rateLimitGuard<A extends readonly unknown[]>(
         return retryAfter > 0 ? 'shadow' : undefined
       }
       try {
-        if (settings.settles) {
+        if (settings.skips) {
           const reservation = await limiter.reserve({ key, cost })
           const as = admitted(asIfSpent(reservation, cost ?? 1))
-          return await settling(exchange, passage, inward, { reservation, settings, options, as })
+          const verdict = inward(passage, as)
+          return await settling(reservation, settings.skips, exchange, verdict, options.onEvent)
         }
         const decision = settings.timeout
           ? await limiter.wait({ key, cost, timeout: settings.timeout, signal: passage.signal })
@@ -194,10 +194,8 @@ interface Settings {
   readonly headers: boolean
   readonly legacyHeaders: boolean
   readonly timeout: number | undefined
-  readonly skipsFailed: boolean
-  readonly skipsSuccessful: boolean
-  /** Whether it takes the answer to know what a request spends. */
-  readonly settles: boolean
+  /** Which requests spend nothing by their answers; undefined when every one spends. */
+  readonly skips: Skipping | undefined
 }
 
 function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOptions<A>): Settings {
@@ -216,14 +214,11 @@ function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOption
   const headers = expectBoolean('headers', options.headers, true)
   if (headers && name !== undefined) expectPrintable('name', name)
   if (headers) for (const rule of checked) expectPrintable('name', rule.name ?? '')
-  const skipsFailed = expectBoolean('skipFailedRequests', options.skipFailedRequests, false)
-  const skipsSuccessful = expectBoolean(
-    'skipSuccessfulRequests',
-    options.skipSuccessfulRequests,
-    false,
-  )
-  const settles = skipsFailed || skipsSuccessful
-  if (settles && timeout) {
+  const { skipFailedRequests, skipSuccessfulRequests } = options
+  const failed = expectBoolean('skipFailedRequests', skipFailedRequests, false)
+  const successful = expectBoolean('skipSuccessfulRequests', skipSuccessfulRequests, false)
+  const skips = failed || successful ? { failed, successful } : undefined
+  if (skips && timeout) {
     throw new InvalidArgumentError(
       'Expected `timeout`, or requests that are skipped by their answers, and not both: what others will spend is not known',
     )
@@ -232,9 +227,7 @@ function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOption
     headers,
     legacyHeaders: expectBoolean('legacyHeaders', options.legacyHeaders, false),
     timeout: expectTimeout('timeout', timeout),
-    skipsFailed,
-    skipsSuccessful,
-    settles,
+    skips,
   }
 }
 
@@ -249,64 +242,6 @@ function rulesOf<A extends readonly unknown[]>(
     ...expectOptions(rule, 'such as `{ limit: 100, window: 60_000 }`'),
     name: rule.name ?? `per-${rule.window / 1000}s`,
   }))
-}
-
-/** Runs what is further in, and spends what was reserved if its answer counts. */
-async function settling<A extends readonly unknown[]>(
-  exchange: Exchange<A>,
-  passage: Passage,
-  inward: Inward,
-  {
-    reservation,
-    settings: { skipsFailed, skipsSuccessful },
-    options: { onEvent },
-    as,
-  }: {
-    readonly reservation: RateReservation
-    readonly settings: Settings
-    readonly options: GuardOptions<A>
-    readonly as: string | undefined
-  },
-): Promise<Verdict> {
-  const spend = (): void => {
-    reservation
-      .spend()
-      .catch((error: unknown) => emit(onEvent, { name: 'holdfast.guard.warning', error }))
-  }
-  // How a handler ends that nobody listens to any more may never be known: the request counts.
-  exchange.onAbandoned(spend)
-  const verdict = await inward(passage, as)
-  const isSkipped = succeeded(verdict) ? skipsSuccessful : skipsFailed
-  if (isSkipped) reservation.letGo()
-  else spend()
-  return verdict
-}
-
-function succeeded(verdict: Verdict): boolean {
-  if (verdict.kind === 'replay') return verdict.answer.status < 400
-  if (verdict.kind !== 'proceed') return false
-  const { status, late, refused, unanswered } = verdict.end
-  return status < 400 && !late && !refused && !unanswered
-}
-
-/** What a client may go on to spend if this request counts. */
-function asIfSpent(
-  { allowed, retryAfter, resetAfter, rule, ...reservation }: RateReservation,
-  cost: number,
-): RateDecision {
-  const left = (remaining: number): number => (allowed ? Math.max(0, remaining - cost) : remaining)
-  const standings = reservation.standings.map((standing) => ({
-    ...standing,
-    remaining: left(standing.remaining),
-  }))
-  return {
-    allowed,
-    retryAfter,
-    resetAfter,
-    rule,
-    remaining: left(reservation.remaining),
-    standings,
-  }
 }
 
 function violatedOf(standings: readonly RuleStanding[]): readonly string[] {
@@ -324,7 +259,7 @@ function announceQuota(
     quota: limit,
     window: seconds(window),
   }))
-  exchange.announce('RateLimit-Policy', policyField(policies), true)
+  announcePolicies(exchange, policies)
   if (standings.length === 0) return
   const left = standings.map(({ rule, remaining, retryAfter, resetAfter }) => ({
     name: rule,
@@ -332,21 +267,7 @@ function announceQuota(
     // Of a refusal: never later than its Retry-After, which is that of the policies that refuse.
     reset: isRefused ? (retryAfter > 0 ? seconds(retryAfter) : undefined) : seconds(resetAfter),
   }))
-  exchange.announce('RateLimit', limitField(left), true)
-}
-
-function announceLegacy(
-  exchange: Pick<Exchange, 'announce'>,
-  rules: readonly RateLimit[],
-  standings: readonly RuleStanding[],
-): void {
-  const [tightest] = standings.toSorted((a, b) => a.remaining - b.remaining)
-  const rule = rules.find(({ name }) => name === tightest?.rule)
-  if (!tightest || !rule) return
-  const { remaining, resetAfter } = tightest
-  for (const [name, value] of legacyFields(rule.limit, remaining, resetAfter)) {
-    exchange.announce(name, value, false)
-  }
+  announceLeft(exchange, left)
 }
 
 function seconds(milliseconds: number): number {

@@ -120,9 +120,9 @@ export class HonoExchange implements Exchange<HonoArgs> {
   }
 
   #setOn(headers: Headers): void {
-    for (const { name, value, joins } of this.#announced) {
+    // From the inside out, as the guards further in have done before.
+    for (const { name, value, joins } of this.#announced.toReversed()) {
       const inner = headers.get(name)
-      // The guards further in have been here before.
       if (inner === null) headers.set(name, value)
       else if (joins) headers.set(name, `${value}, ${inner}`)
     }

@@ -133,6 +133,41 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'an answer says what is left, also when an option of a guard further in throws',
+    check: async ({ serve }) => {
+      const key = (): string => {
+        throw new Error('no tenant')
+      }
+      const service = await serve(
+        [['protect', { rateLimit: { name: 'api', limit: 10, window: 60_000 }, lock: { key } }]],
+        () => json('ran'),
+      )
+      const answer = await service.client.post('/')
+      expect([answer.status, quotaOf(answer)]).toEqual([500, expected])
+    },
+  },
+  {
+    name: 'limits of requests and of permits are members of one list, in the order of the guards',
+    check: async ({ serve }) => {
+      const service = await serve(
+        [
+          [
+            'protect',
+            {
+              semaphore: { name: 'inside', limit: 2, perClient: true },
+              rateLimit: { name: 'api', limit: 10, window: 60_000 },
+            },
+          ],
+        ],
+        () => json('ran'),
+      )
+      expect(quotaOf(await service.client.post('/')).policies).toEqual([
+        { name: 'api', q: 10, w: 60 },
+        { name: 'inside', q: 2, qu: 'concurrent-requests' },
+      ])
+    },
+  },
+  {
     name: 'several limits are members of one list, the outer ones first',
     check: async ({ serve }) => {
       const service = await serve(
