@@ -272,6 +272,29 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'failures that began before the breaker opened do not open it again',
+    check: async ({ serve }) => {
+      const gate = deferred()
+      let waiting = 0
+      const service = await serve([breaker({ resetTimeout: 100 })], async (call) => {
+        if (call.run <= 2) {
+          waiting++
+          await gate.promise
+        }
+        return asked(call)
+      })
+      const headers = { 'x-status': '500' }
+      const early = [1, 2].map(() => service.client.send({ headers, alone: true }))
+      await eventually(() => waiting === 2)
+      for (let at = 0; at < 2; at++) await send(service, 500)
+      await eventually(async () => (await send(service)).status === 200)
+      await expectClosed(service)
+      gate.resolve()
+      for (const { answer } of early) expect((await answer).status).toBe(500)
+      await expectClosed(service)
+    },
+  },
+  {
     name: 'a stream is judged by its status when it begins',
     check: async ({ serve }) => {
       const gate = deferred()

@@ -250,6 +250,18 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'a window of less than a second ends too, however often a client that is refused tries again',
+    check: async ({ serve }) => {
+      const service = await serve([['rateLimit', { limit: 1, window: 400 }]], () => json('ran'))
+      const began = performance.now()
+      await service.client.post('/')
+      let tries = 0
+      await eventually(async () => ++tries && (await service.client.post('/')).status === 200)
+      expect(tries).toBeGreaterThan(1)
+      expect(performance.now() - began).toBeGreaterThan(390)
+    },
+  },
+  {
     name: 'a limit holds over all processes that share the store',
     check: async (bench) => {
       const limited: Mount = ['rateLimit', { name: 'api', limit: 2, window: HOUR }]
