@@ -102,6 +102,21 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'a queue for permits that is full refuses at once, and not by the client',
+    check: async (bench) => {
+      const { service, end } = await occupied(bench, [
+        ['semaphore', { limit: 1, key: 's', perClient: true, timeout: 10_000, maxWaiters: 1 }],
+      ])
+      const waiting = service.client.send({ alone: true })
+      await eventually(
+        async () => (await bench.store.grants.inspect('semaphore:s')).waiters.length === 1,
+      )
+      expectProblem(await service.client.post('/'), problems.full)
+      await end()
+      expect((await waiting.answer).status).toBe(200)
+    },
+  },
+  {
     name: 'a client that leaves while it waits for a permit leaves the queue',
     check: async (bench) => {
       const { service, end } = await occupied(bench, [

@@ -252,13 +252,13 @@ const rows: Row[] = [
   {
     name: 'a window of less than a second ends too, however often a client that is refused tries again',
     check: async ({ serve }) => {
-      const service = await serve([['rateLimit', { limit: 1, window: 400 }]], () => json('ran'))
+      const service = await serve([['rateLimit', { limit: 1, window: 900 }]], () => json('ran'))
       const began = performance.now()
       await service.client.post('/')
       let tries = 0
       await eventually(async () => ++tries && (await service.client.post('/')).status === 200)
       expect(tries).toBeGreaterThan(1)
-      expect(performance.now() - began).toBeGreaterThan(390)
+      expect(performance.now() - began).toBeGreaterThan(890)
     },
   },
   {
