@@ -184,7 +184,7 @@ export function providerWith<A extends readonly unknown[], P extends object>(
   const provider = providerOf(options, exchange) as Adapter & P
   if (typeof provider[port] === 'object') return provider
   throw new InvalidArgumentError(
-    `The store of ${guard} has no \`${port}\`: give it a \`provider\` that has, such as a RedisAdapter`,
+    `The store of ${guard} has no \`${port}\`: give it a \`provider\` that has`,
   )
 }
 
