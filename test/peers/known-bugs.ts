@@ -789,12 +789,23 @@ export const knownBugs: readonly KnownBug[] = [
     ],
   },
   {
-    id: 'P13',
+    id: 'P13a',
     seen: 'hono-rate-limiter',
     wrong: 'With Redis away, every request was answered 500.',
     tests: [
+      "test/middleware/conformance/rows/outages.ts › a store that … limits nobody's rate, with an event, unless it is said otherwise",
       'test/middleware/conformance/rows/outages.ts › a store that …: every guard refuses, and says when to come again',
       "test/middleware/conformance/rows/outages.ts › a store that …, with `onStoreError: 'allow'`: requests pass unguarded, with an event",
+    ],
+  },
+  {
+    id: 'P13b',
+    seen: 'hono-rate-limiter 0.5.4',
+    wrong:
+      'Headers were set before the handler ran, and lost when it answered with a `Response` of its own; their syntax was that of older drafts.',
+    tests: [
+      'test/middleware/conformance/rows/rate-limits.ts › an answer says what is left, also when it is …',
+      'test/middleware/rate-limit-fields.test.ts › every policy comes back from its field as an independent parser reads it',
     ],
   },
   {
@@ -837,6 +848,52 @@ export const knownBugs: readonly KnownBug[] = [
     tests: [
       'test/core/release.test.ts › a release › ends the renewals',
       'src/adapters/contract/grants/renewal.ts › a released grant cannot be renewed',
+    ],
+  },
+  {
+    id: 'P16a',
+    seen: 'express-rate-limit 8',
+    wrong: 'A limiter that a request met twice counted it twice.',
+    tests: [
+      'test/middleware/conformance/rows/rate-limits.ts › a limit that is mounted twice on the way of a request is charged once',
+    ],
+  },
+  {
+    id: 'P16b',
+    seen: 'express-rate-limit before 8.6.0',
+    wrong:
+      'A skipped request that outlived its window was paid back into the next one, below nothing.',
+    tests: [
+      'test/middleware/conformance/rows/rate-limits.ts › a request that outlives its window gives nothing back that was never spent',
+    ],
+  },
+  {
+    id: 'P16c',
+    seen: 'express-rate-limit before 8.3.2',
+    wrong: 'A client that left early enough was not counted as it should have been.',
+    tests: [
+      'test/middleware/conformance/rows/rate-limits.ts › a client that leaves at once cannot keep its failures from being counted',
+      'test/middleware/conformance/rows/rate-limits.ts › a handler that never ends after its client has left has its request counted, and holds nothing for ever',
+    ],
+  },
+  {
+    id: 'P16d',
+    seen: 'express-rate-limit, its advisory GHSA-46wh-pxpv-q5gq',
+    wrong: 'Clients of IPv4 that a socket shows as mapped into IPv6 were all put into one group.',
+    tests: [
+      'test/middleware/conformance/rows/clients.ts › a client of IPv6 is a whole range of addresses, and one of IPv4 is the same in either form',
+      'test/middleware/client-address.test.ts › addresses › of IPv4 are one with what IPv6 maps them to',
+    ],
+  },
+  {
+    id: 'P16e',
+    seen: 'services with express-rate-limit',
+    wrong:
+      'Behind a proxy all clients had one limit, or each chose its own address with X-Forwarded-For.',
+    tests: [
+      'test/middleware/conformance/rows/clients.ts › behind a trusted proxy it is the right-most address that is no proxy, whatever stands before it',
+      'test/middleware/conformance/rows/clients.ts › `trust proxy: true` is warned of, and refused where that is asked for: anybody could choose an address',
+      'test/middleware/conformance/rows/clients.ts › a proxy that nobody has configured is refused where that is asked for: all clients would be one',
     ],
   },
 ]
