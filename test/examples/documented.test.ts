@@ -13,7 +13,7 @@ test('every documented program runs, and nothing that they leave behind keeps th
     argument: [
       ...examples().filter(({ code }) => !/from '(?:holdfast\/contract|pg)'/.test(code)),
       ...documented().filter(
-        ({ code }) => !/from '(?:express|hono|ioredis|@opentelemetry\/.*)'/.test(code),
+        ({ code }) => !/from '(?:express|hono|ioredis|pg|@opentelemetry\/.*)'/.test(code),
       ),
     ],
     env: { REDIS_URL: inject('redisUrl'), NODE_NO_WARNINGS: '1' },
