@@ -1,0 +1,95 @@
+// Ours, imported by its name as an application does.
+
+import { CircuitBreaker, type Lock as HoldfastLock, Lock, RateLimiter, Semaphore } from 'holdfast'
+import * as express from 'holdfast/express'
+import * as hono from 'holdfast/hono'
+import { PostgresAdapter } from 'holdfast/postgres'
+import { RedisAdapter } from 'holdfast/redis'
+import { Redis } from 'ioredis'
+import { Pool } from 'pg'
+import { type Acquire, type Library, OURS, RATE_LIMIT, RATE_WINDOW } from '../library.ts'
+
+async function onRedis(url: string) {
+  const redis = new Redis(url)
+  // Our types are made with ioredis 6; the peers need ioredis 5, and all share one version.
+  const provider = new RedisAdapter(redis as never)
+  await provider.connect()
+  const close = async (): Promise<void> => {
+    await provider.disconnect()
+    await redis.quit()
+  }
+  return { provider, close }
+}
+
+async function onPostgres(url: string) {
+  const pool = new Pool({ connectionString: url, max: 10 })
+  const provider = new PostgresAdapter(pool)
+  await provider.connect()
+  const close = async (): Promise<void> => {
+    await provider.disconnect()
+    await pool.end()
+  }
+  return { provider, close }
+}
+
+const acquiring =
+  (primitive: HoldfastLock | Semaphore): Acquire =>
+  async () => {
+    const guard = await primitive.acquire()
+    return () => guard.release()
+  }
+
+const limits = { limit: RATE_LIMIT, window: RATE_WINDOW }
+
+export const holdfast: Library = {
+  name: OURS,
+  locks: {
+    memory: () => ({ use: (key) => acquiring(new Lock(undefined, { key })), close: () => {} }),
+    redis: async (url) => {
+      const { provider, close } = await onRedis(url)
+      return { use: (key) => acquiring(new Lock(undefined, { provider, key })), close }
+    },
+    postgres: async (url) => {
+      const { provider, close } = await onPostgres(url)
+      return { use: (key) => acquiring(new Lock(undefined, { provider, key })), close }
+    },
+  },
+  semaphores: {
+    redis: async (url) => {
+      const { provider, close } = await onRedis(url)
+      return { use: (key, limit) => acquiring(new Semaphore(limit, { provider, key })), close }
+    },
+  },
+  limiters: {
+    memory: () => {
+      const limiter = new RateLimiter({ key: 'bench', ...limits })
+      return { use: (key) => limiter.consume({ key }), close: () => {} }
+    },
+    redis: async (url) => {
+      const { provider, close } = await onRedis(url)
+      const limiter = new RateLimiter({ provider, key: 'bench', ...limits })
+      return { use: (key) => limiter.consume({ key }), close }
+    },
+  },
+  breakers: {
+    memory: () => {
+      const breaker = new CircuitBreaker()
+      return { use: (work) => breaker.execute(work), close: () => {} }
+    },
+    redis: async (url) => {
+      const { provider, close } = await onRedis(url)
+      const breaker = new CircuitBreaker({ stateProvider: provider, key: 'bench' })
+      return { use: (work) => breaker.execute(work), close }
+    },
+  },
+  idempotency: {
+    express: async (url) => {
+      const { provider, close } = await onRedis(url)
+      return { use: express.idempotency({ provider }), close }
+    },
+    hono: async (url) => {
+      const { provider, close } = await onRedis(url)
+      return { use: hono.idempotency({ provider }), close }
+    },
+  },
+}

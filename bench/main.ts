@@ -1,0 +1,41 @@
+// `npm run bench -- [suite …] [--rounds 5] [--quick]`: measures, prints the tables and keeps them as JSON.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { arch, cpus, platform } from 'node:os'
+import { parseArgs } from 'node:util'
+import { draw, type Table } from './measure/table.ts'
+import { servers } from './servers.ts'
+import { suites } from './suite.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '5' },
+    quick: { type: 'boolean', default: false },
+  },
+})
+const rounds = Number(values.rounds)
+if (!Number.isInteger(rounds) || rounds < 1) {
+  throw new Error(`Expected \`--rounds\` to be a positive integer, got ${values.rounds}`)
+}
+
+const machine = {
+  node: process.version,
+  platform: `${platform()} ${arch()}`,
+  cpu: cpus()[0]?.model,
+  cores: cpus().length,
+}
+const results = new URL('results/', import.meta.url)
+mkdirSync(results, { recursive: true })
+const chosen = await suites(positionals)
+await using started = servers()
+const { redis, postgres } = started
+for (const suite of chosen) {
+  const tables: Table[] = []
+  for await (const table of suite.run({ rounds, ms: values.quick ? 100 : 600, redis, postgres })) {
+    tables.push(table)
+    console.log(`${draw(table, { absolute: true })}\n`)
+  }
+  const measured = { suite: suite.name, at: new Date().toISOString(), rounds, machine, tables }
+  writeFileSync(new URL(`${suite.name}.json`, results), `${JSON.stringify(measured, null, 2)}\n`)
+}
