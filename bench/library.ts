@@ -43,6 +43,14 @@ export interface Middlewares {
   readonly hono?: Open<MiddlewareHandler>
 }
 
+/** Which of a library's middlewares. */
+export type Guard = readonly ['idempotency'] | readonly ['rateLimits', 'memory' | 'redis']
+
+/** The middlewares of that kind, where the library has them. */
+export function guarding(library: Library, [discipline, store]: Guard): Middlewares | undefined {
+  return discipline === 'idempotency' ? library.idempotency : library.rateLimits?.[store]
+}
+
 export interface Library extends Disciplines {
   readonly name: string
   /** It is about hand-offs: left out where nobody waits. */

@@ -27,6 +27,8 @@ const machine = {
 }
 const results = new URL('results/', import.meta.url)
 mkdirSync(results, { recursive: true })
+// Each server and each worker listens for the end of the process.
+process.setMaxListeners(0)
 const chosen = await suites(positionals)
 await using started = servers()
 const { redis, postgres } = started

@@ -8,13 +8,13 @@ interface Adapter {
   connect(): Promise<void>
   disconnect(): Promise<void>
 }
-// Neither package has types that resolve, and one of them has no ESM exports that Node finds.
+// CommonJS whose exports Node does not find by name, and whose types are not among its files.
 const require = createRequire(import.meta.url)
 const { idempotency } = require('express-idempotency') as {
   idempotency(options: { readonly dataAdapter: Adapter }): RequestHandler
 }
-const { RedisAdapter } = require('express-idempotency-redis-adapter') as {
-  RedisAdapter: new (options: { readonly connectionConfig: { readonly url: string } }) => Adapter
+const { default: RedisAdapter } = require('express-idempotency-redis-adapter') as {
+  default: new (options: { readonly connectionConfig: { readonly url: string } }) => Adapter
 }
 
 export const expressIdempotency: Library = {

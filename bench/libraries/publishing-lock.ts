@@ -17,7 +17,7 @@ export const publishingLock: Library = {
   locks: {
     redis: async (url) => {
       const redis = new Redis(url)
-      const subscriber = new Redis(url)
+      const subscriber = new Redis(url, { enableReadyCheck: false })
       subscriber.setMaxListeners(0)
       await redis.script('LOAD', RELEASE)
       const release = createHash('sha1').update(RELEASE).digest('hex')

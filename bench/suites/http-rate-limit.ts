@@ -1,0 +1,25 @@
+// The rate limit middlewares, with a limit that is never reached.
+
+import { httpTable } from '../http.ts'
+import { OURS } from '../library.ts'
+import { ratio } from '../measure/targets.ts'
+import type { Suite } from '../suite.ts'
+
+export const suite: Suite = {
+  name: 'http-rate-limit',
+  async *run(bench) {
+    const url = await bench.redis()
+    for (const [store, bound] of [
+      ['memory', 0.85],
+      ['redis', 0.6],
+    ] as const) {
+      for (const framework of ['express', 'hono'] as const) {
+        yield await httpTable(bench, url, framework, {
+          guard: ['rateLimits', store],
+          title: `http: rate limit, ${framework}, ${store}`,
+          bounds: [ratio(bound, { of: OURS })],
+        })
+      }
+    }
+  },
+}
