@@ -14,7 +14,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: [
-            'test/{core,contract,middleware,peers,telemetry,types}/**/*.test.ts',
+            'test/{bench,core,contract,middleware,peers,telemetry,types}/**/*.test.ts',
             'test/*.test.ts',
           ],
         },

@@ -1,17 +1,21 @@
-// Installs the peers on first use, and again when the lockfile has changed.
+// Installs the peers on first use, and again when the lockfile has changed; holdfast is the one that was just built.
 
 import { execFileSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { cpSync, rmSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const folder = fileURLToPath(new URL('.', import.meta.url))
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const changed = (path: string): number =>
-  statSync(new URL(path, import.meta.url), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  statSync(at(path), { throwIfNoEntry: false })?.mtimeMs ?? 0
 
 if (changed('node_modules/.package-lock.json') < changed('package-lock.json')) {
   execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error'], {
-    cwd: folder,
+    cwd: at('.'),
     stdio: 'inherit',
     shell: process.platform === 'win32',
   })
+}
+for (const part of ['dist', 'package.json']) {
+  rmSync(at(`node_modules/holdfast/${part}`), { recursive: true, force: true })
+  cpSync(at(`../${part}`), at(`node_modules/holdfast/${part}`), { recursive: true })
 }

@@ -14,7 +14,7 @@ const read = (pattern: string): Map<string, string> =>
       .map((path) => [path, readFileSync(new URL(path, root), 'utf8')]),
   )
 const modules = read('src/**/*.ts')
-const everything = read('{src,test,examples}/**/*.{ts,lua,sql}')
+const everything = read('{src,test,examples,bench}/**/*.{ts,lua,sql}')
 
 describe('the layout', () => {
   test.each([

@@ -11,8 +11,7 @@ import { type Acquire, type Library, OURS, RATE_LIMIT, RATE_WINDOW } from '../li
 
 async function onRedis(url: string) {
   const redis = new Redis(url)
-  // Our types are made with ioredis 6; the peers need ioredis 5, and all share one version.
-  const provider = new RedisAdapter(redis as never)
+  const provider = new RedisAdapter(redis)
   await provider.connect()
   const close = async (): Promise<void> => {
     await provider.disconnect()
