@@ -69,6 +69,11 @@ export const holdfast: Library = {
       const limiter = new RateLimiter({ provider, key: 'bench', ...limits })
       return { use: (key) => limiter.consume({ key }), close }
     },
+    postgres: async (url) => {
+      const { provider, close } = await onPostgres(url)
+      const limiter = new RateLimiter({ provider, key: 'bench', ...limits })
+      return { use: (key) => limiter.consume({ key }), close }
+    },
   },
   breakers: {
     memory: () => {
