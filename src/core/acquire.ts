@@ -101,7 +101,7 @@ class Acquisition {
           reply = await this.#ask(patience, waiter)
         }
       }
-      if (reply.state === 'granted') return await this.#granted(reply.token)
+      if (reply.state === 'granted') return this.#granted(reply.token)
       if (!waiter) return undefined
       return await this.#wait(patience, waiter, reply)
     } catch (error) {
@@ -147,7 +147,7 @@ class Acquisition {
     return reply
   }
 
-  async #call<T>(patience: Patience, request: () => Promise<T>): Promise<T> {
+  #call<T>(patience: Patience, request: () => Promise<T>): Promise<T> {
     const { adapter, key, ttl } = this.#wanted
     this.#asked++
     this.#sentAt = now()
@@ -156,7 +156,7 @@ class Acquisition {
     return patience.within(answer)
   }
 
-  async #granted(token: number): Promise<Granted> {
+  #granted(token: number): Granted {
     const { key, ttl } = this.#wanted
     if (now() >= validUntil(this.#sentAt, ttl)) {
       throw new AcquireTimeoutError(
@@ -185,7 +185,7 @@ class Acquisition {
         const token = await this.#claim(patience, waiter, call)
         if (token === undefined) continue
         watch.note({ wakeup: call })
-        return await this.#granted(token)
+        return this.#granted(token)
       }
     })
   }

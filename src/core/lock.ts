@@ -196,6 +196,8 @@ export class Lock {
   readonly #maxHold: number | undefined
   readonly #holdings: Holdings
   #readers = 0
+  /** What is wanted in each mode. */
+  readonly #wants = new Map<LockMode, WantedLock>()
 
   /**
    * Makes a lock that ends with `signal`: its waiters reject and its guards are released.
@@ -332,8 +334,10 @@ export class Lock {
   }
 
   #want(mode: LockMode): WantedLock {
+    const known = this.#wants.get(mode)
+    if (known) return known
     const { ttl, owner } = this.#wanted
-    return {
+    const wanted: WantedLock = {
       ...this.#wanted,
       telling: new LockTelling(this.#name, mode, ttl, owner),
       exclusive: mode !== 'read',
@@ -344,6 +348,8 @@ export class Lock {
           ? `this Lock itself holds ${this.#readers} read guard${this.#readers > 1 ? 's' : ''}, which a write waits for; release them before write()`
           : undefined,
     }
+    this.#wants.set(mode, wanted)
+    return wanted
   }
 
   #guard(mode: LockMode, wanted: WantedLock, granted: Granted): LockGuard {

@@ -12,19 +12,23 @@ export interface Limits {
 /** The end of a caller's patience, as a promise that only ever rejects. */
 export class Patience {
   readonly #end: Promise<never> | undefined
-  readonly #stops: (() => void)[] = []
+  #stops: (() => void)[] | undefined
 
   /** Starts the clock; throws at once when a signal is aborted already. */
   constructor({ timeout, signals }: Limits, key: string, timedOut: () => Error) {
-    for (const signal of signals) if (signal?.aborted) throw abortError(signal, key)
-    const live = signals.filter((signal) => signal !== undefined)
-    if (live.length === 0 && !timeout) return
+    let endless = !timeout
+    for (const signal of signals) {
+      if (signal?.aborted) throw abortError(signal, key)
+      if (signal) endless = false
+    }
+    // Most acquires are: they make nothing that would have to be taken back.
+    if (endless) return
+    const stops: (() => void)[] = []
+    this.#stops = stops
     this.#end = new Promise<never>((_resolve, reject) => {
-      if (timeout) {
-        this.#stops.push(after(timeout, () => reject(timedOut()), 'foreground').stop)
-      }
-      for (const signal of live) {
-        this.#stops.push(onAbort(signal, () => reject(abortError(signal, key))))
+      if (timeout) stops.push(after(timeout, () => reject(timedOut()), 'foreground').stop)
+      for (const signal of signals) {
+        if (signal) stops.push(onAbort(signal, () => reject(abortError(signal, key))))
       }
     })
     this.#end.catch(() => {})
@@ -37,6 +41,6 @@ export class Patience {
 
   /** Stops the clock and takes the listeners back. */
   end(): void {
-    for (const stop of this.#stops.splice(0)) stop()
+    for (const stop of this.#stops?.splice(0) ?? []) stop()
   }
 }

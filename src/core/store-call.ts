@@ -12,9 +12,9 @@ export interface StoreCall<T> {
   readonly underlying: Promise<T>
 }
 
-/** The deadline of a store call on behalf of a lease of `ttl` milliseconds. */
+/** The deadline of a store call on behalf of a lease of `ttl` milliseconds; none for a store that cannot hang. */
 export function deadlineFor({ deadline }: Pick<Adapter, 'deadline'>, ttl: number): number {
-  return Math.min(deadline, ttl / 3)
+  return deadline === Number.POSITIVE_INFINITY ? deadline : Math.min(deadline, ttl / 3)
 }
 
 /** Calls the store; an answer later than `deadline` milliseconds is an outcome that is unknown. */
@@ -33,7 +33,16 @@ export function callStore<T>(key: string, deadline: number, call: () => Promise<
         ),
       'foreground',
     )
-    underlying.then(resolve, reject).finally(timer.stop)
+    underlying.then(
+      (value) => {
+        timer.stop()
+        resolve(value)
+      },
+      (error) => {
+        timer.stop()
+        reject(error)
+      },
+    )
   })
   return { answer, underlying }
 }

@@ -35,11 +35,17 @@ export function readings(gauge: string): Iterable<Reading> {
 }
 
 function reading<G extends Gauge>(gauge: G, labels: Labels[G]): Level {
-  const series = levels.get(gauge) ?? new Map<string, Level>()
-  levels.set(gauge, series)
+  let series = levels.get(gauge)
+  if (!series) {
+    series = new Map()
+    levels.set(gauge, series)
+  }
   const id = idOf(labels)
-  const found = series.get(id) ?? { value: 0, attributes: attributesOf(gauge, labels) }
-  series.set(id, found)
+  let found = series.get(id)
+  if (!found) {
+    found = { value: 0, attributes: attributesOf(gauge, labels) }
+    series.set(id, found)
+  }
   return found
 }
 

@@ -204,7 +204,7 @@ export class Resource {
 
   #pump(): void {
     for (let step = 0; step < PUMP_STEPS; step++) {
-      const [head] = this.#queue.values()
+      const { value: head } = this.#queue.values().next()
       if (!head) {
         this.#processes.clear()
         return

@@ -1,4 +1,5 @@
 // One connection of the adapter's own: opened on demand, never queueing, dropped when it falls silent.
+import type { Socket } from 'node:net'
 import { ClosedError, StoreUnavailableError } from '../../core/errors.ts'
 import { type DuplicateOptions, duplicate, followEnd, type RedisClient } from './client.ts'
 
@@ -25,6 +26,7 @@ export class Connection {
   #pending = 0
   #heardAt = 0
   #watch: NodeJS.Timeout | undefined
+  #corked = false
 
   constructor(user: RedisClient, options: ConnectionOptions) {
     this.#user = user
@@ -56,6 +58,7 @@ export class Connection {
       this.#watch?.ref()
     }
     this.#watch ??= this.#watchFor(client, this.#options.deadline)
+    this.#cork(client)
     try {
       return await command(client)
     } finally {
@@ -111,6 +114,19 @@ export class Connection {
     const message = 'The Redis client that the adapter was given is closed'
     // The cause says that asking again is in vain.
     throw new StoreUnavailableError(message, { outcome: 'none', cause: new ClosedError(message) })
+  }
+
+  /** Lets the commands of one turn leave in one write: the system call is most of what a command costs this process. */
+  #cork(client: RedisClient): void {
+    // A single node has a socket and does not say so.
+    const { stream } = client as unknown as { readonly stream?: Socket }
+    if (!stream || this.#corked) return
+    this.#corked = true
+    stream.cork()
+    process.nextTick(() => {
+      this.#corked = false
+      stream.uncork()
+    })
   }
 
   #watchFor(client: RedisClient, wait: number): NodeJS.Timeout {

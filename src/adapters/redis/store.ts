@@ -42,9 +42,10 @@ export class Store {
     return new Store(this.#user, connection, this.#keyPrefix, this.#deadline)
   }
 
-  /** The key of one part of a named thing. */
-  key(name: string, part: string): string {
-    return `${this.#prefix}{${escapeName(name)}}:${part}`
+  /** The keys of the parts of a named thing. */
+  #keys(name: string, parts: readonly string[]): string[] {
+    const start = `${this.#prefix}{${escapeName(name)}}:`
+    return parts.map((part) => start + part)
   }
 
   /** The channel of an inbox. */
@@ -59,7 +60,7 @@ export class Store {
     parts: readonly string[],
     args: readonly Argument[],
   ): Promise<unknown> {
-    const keys = parts.map((part) => this.key(name, part))
+    const keys = this.#keys(name, parts)
     return this.#send(name, (client) => script.run(client, keys, args))
   }
 
@@ -71,7 +72,7 @@ export class Store {
     args: readonly Argument[],
     { replicas, patience }: ReplicaWait,
   ): Promise<readonly [reply: unknown, replicas: number]> {
-    const keys = parts.map((part) => this.key(name, part))
+    const keys = this.#keys(name, parts)
     return this.#send(name, async (client) => {
       const reply = await script.run(client, keys, args)
       // On the same connection: it asks for what this one has written. 0 would wait for ever.

@@ -8,15 +8,16 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local ttl = ARGV[4] * 1000
-local quick = redis.call('HMGET', KEYS[1], 'u', 'k', 'x', 'f')
--- Nobody holds, nobody waits, and the key outlives the grant: three commands in all.
-if quick[1] == '0' and quick[2] == '0' and quick[3] - now > ARGV[13] * 500 then
-  local fence = tonumber(quick[4])
+local quick = redis.call('HMGET', KEYS[1], 'k', 'u', 'e', 'f', 'x', 'h:' .. ARGV[3])
+-- Nobody waits, there is room, nothing has lapsed, the attempt is new, and the key outlives the grant: three commands in all.
+if quick[1] == '0' and not quick[6] and quick[2] + ARGV[5] <= tonumber(ARGV[6])
+  and (quick[2] == '0' or tonumber(quick[3]) > now) and quick[5] - now > ARGV[13] * 500 then
+  local alone, fence = quick[2] == '0', tonumber(quick[4])
   if ARGV[7] == '1' then fence = math.max(fence + 1, now) elseif fence == 0 then fence = now end
-  local token = string.format('%.0f', fence)
-  local expiry = string.format('%.0f', now + ttl)
-  redis.call('HSET', KEYS[1], 'u', ARGV[5], 'f', token, 'e', expiry, 'l', ARGV[3], 'h:' .. ARGV[3],
-    expiry .. ':' .. ARGV[5] .. ':' .. ARGV[7] .. ':' .. token .. ':0::' .. ARGV[11])
+  local token, expiry = string.format('%.0f', fence), string.format('%.0f', now + ttl)
+  redis.call('HSET', KEYS[1], 'u', alone and ARGV[5] or quick[2] + ARGV[5], 'f', token, 'l', ARGV[3],
+    'e', (alone or tonumber(quick[3]) > now + ttl) and expiry or quick[3],
+    'h:' .. ARGV[3], expiry .. ':' .. ARGV[5] .. ':' .. ARGV[7] .. ':' .. token .. ':0::' .. ARGV[11])
   return { 1, token }
 end
 
