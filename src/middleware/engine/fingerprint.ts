@@ -1,6 +1,7 @@
 // What a request was asked to do, as a short hash.
 import { base64url } from './bytes.ts'
 import type { Exchange, RequestBody } from './exchange.ts'
+import { sha256 } from './sha256.ts'
 
 /** The SHA-256 of several parts, told apart whatever they contain. */
 export async function digest(parts: readonly (string | Uint8Array)[]): Promise<string> {
@@ -15,7 +16,7 @@ export async function digest(parts: readonly (string | Uint8Array)[]): Promise<s
     all.set(chunk, at)
     at += chunk.length
   }
-  return base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', all)))
+  return base64url(await sha256(all))
 }
 
 /** The fingerprint of a request: method, path, query, media type and body. */
