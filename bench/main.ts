@@ -1,9 +1,8 @@
 // `npm run bench -- [suite …] [--rounds 5] [--quick]`: measures, prints the tables and keeps them as JSON.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { arch, cpus, platform } from 'node:os'
 import { parseArgs } from 'node:util'
 import { draw, type Table } from './measure/table.ts'
+import { keep } from './results.ts'
 import { servers } from './servers.ts'
 import { suites } from './suite.ts'
 
@@ -19,14 +18,6 @@ if (!Number.isInteger(rounds) || rounds < 1) {
   throw new Error(`Expected \`--rounds\` to be a positive integer, got ${values.rounds}`)
 }
 
-const machine = {
-  node: process.version,
-  platform: `${platform()} ${arch()}`,
-  cpu: cpus()[0]?.model,
-  cores: cpus().length,
-}
-const results = new URL('results/', import.meta.url)
-mkdirSync(results, { recursive: true })
 // Each server and each worker listens for the end of the process.
 process.setMaxListeners(0)
 const chosen = await suites(positionals)
@@ -38,6 +29,5 @@ for (const suite of chosen) {
     tables.push(table)
     console.log(`${draw(table, { absolute: true })}\n`)
   }
-  const measured = { suite: suite.name, at: new Date().toISOString(), rounds, machine, tables }
-  writeFileSync(new URL(`${suite.name}.json`, results), `${JSON.stringify(measured, null, 2)}\n`)
+  keep(suite.name, rounds, tables)
 }
