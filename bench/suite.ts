@@ -1,7 +1,16 @@
 // What a suite is: one file in `suites/` that measures and draws a few tables.
 
 import { readdirSync } from 'node:fs'
-import { FLOOR, type Library, libraries, type Open, type Opened } from './library.ts'
+import {
+  type Disciplines,
+  FLOOR,
+  type Library,
+  libraries,
+  library,
+  type Open,
+  type Opened,
+  OURS,
+} from './library.ts'
 import { interleave } from './measure/interleave.ts'
 import type { Row, Table } from './measure/table.ts'
 import type { Bound } from './measure/targets.ts'
@@ -18,10 +27,12 @@ export interface Bench {
 
 export interface Suite {
   readonly name: string
+  /** What ours must bring for the suite to be among those that run when none is asked for. */
+  readonly needs?: keyof Disciplines
   run(bench: Bench): AsyncIterable<Table>
 }
 
-/** Every suite whose name starts with one of those asked for, or all. */
+/** Every suite whose name starts with one of those asked for, or all in which ours takes part. */
 export async function suites(asked: readonly string[]): Promise<Suite[]> {
   const folder = new URL('suites/', import.meta.url)
   const modules = await Promise.all(
@@ -35,8 +46,9 @@ export async function suites(asked: readonly string[]): Promise<Suite[]> {
       throw new Error(`Expected one of ${all.map((suite) => suite.name).join(', ')}, got '${name}'`)
     }
   }
+  const ours = await library(OURS)
   return asked.length === 0
-    ? all
+    ? all.filter(({ needs }) => needs === undefined || ours[needs] !== undefined)
     : all.filter(({ name }) => asked.some((prefix) => name.startsWith(prefix)))
 }
 

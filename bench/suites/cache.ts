@@ -13,6 +13,7 @@ const load = async (): Promise<string> => 'x'.repeat(100)
 
 export const suite: Suite = {
   name: 'cache',
+  needs: 'caches',
   async *run({ rounds, ms, redis }) {
     yield await withEntrants(
       '',

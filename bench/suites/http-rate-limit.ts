@@ -7,6 +7,7 @@ import type { Suite } from '../suite.ts'
 
 export const suite: Suite = {
   name: 'http-rate-limit',
+  needs: 'rateLimits',
   async *run(bench) {
     const url = await bench.redis()
     for (const [store, bound] of [

@@ -12,6 +12,7 @@ const LOAD = 50
 
 export const suite: Suite = {
   name: 'stampede',
+  needs: 'stampedes',
   async *run({ rounds, redis }) {
     const url = await redis()
     const loads = new Map<string, number[]>()
