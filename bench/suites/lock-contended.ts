@@ -1,12 +1,12 @@
 // One lock that 64 callers want all the time, each for a millisecond.
 
 import { countCommands } from '../../test/support/redis-commands.ts'
-import { OURS, type Store } from '../library.ts'
+import { FLOOR, libraries, OURS, type Store } from '../library.ts'
 import { quantile, spread, unfairness } from '../measure/statistics.ts'
 import type { Table } from '../measure/table.ts'
 import { type Bound, most, ratio, share } from '../measure/targets.ts'
-import { type Bench, type Entrant, type Suite, table, withNames } from '../suite.ts'
-import { type Workers, withWorkers } from '../workers.ts'
+import { type Bench, type Suite, table } from '../suite.ts'
+import { withWorkers } from '../workers.ts'
 
 const CALLERS = 64
 const HOLD = 1
@@ -15,6 +15,7 @@ const LONGER = 3
 
 interface Told {
   readonly holds: readonly { caller: number; granted: number; released: number }[]
+  readonly callers: number
   readonly statements: number
 }
 
@@ -28,25 +29,40 @@ interface Round {
   readonly statements: number
 }
 
-async function contend(workers: Workers, ms: number): Promise<Round> {
-  const started = performance.timeOrigin + performance.now()
-  const until = started + ms
-  workers.send('round', { until })
-  const told = await workers.hear<Told>('done')
-  const all = told.flatMap(({ holds }) => holds).toSorted((a, b) => a.granted - b.granted)
-  const inTime = all.filter(({ granted }) => granted < until)
-  const shares = told.flatMap(({ holds }) => {
-    const callers = new Map(holds.map(({ caller }) => [caller, 0]))
-    for (const { caller, granted } of holds) {
-      if (granted < until) callers.set(caller, (callers.get(caller) ?? 0) + 1)
-    }
-    return [...callers.values()]
+/** Contends for so many milliseconds; `watching` is around that, and not around the start of the processes. */
+type Contend = (ms: number, watching?: Watching) => Promise<Round>
+type Watching = (work: () => Promise<unknown>) => Promise<unknown>
+
+let keys = 0
+
+/** One round, in processes and under a key of its own: pollers that still wait at its end would take seconds to finish. */
+function contending(library: string, store: Store, processes: number, url: string): Contend {
+  return (ms, watching = (work) => work()) => {
+    const key = `contended-${process.pid}-${++keys}`
+    const order = { library, store, url, key, hold: HOLD, callers: CALLERS / processes }
+    return withWorkers('contend.ts', processes, order, async (workers) => {
+      let told: readonly Told[] = []
+      await watching(async () => {
+        workers.send('round', { until: performance.timeOrigin + performance.now() + ms })
+        told = await workers.hear<Told>('done')
+      })
+      return judge(told, ms)
+    })
+  }
+}
+
+function judge(told: readonly Told[], ms: number): Round {
+  const holds = told.flatMap((each) => each.holds).toSorted((a, b) => a.granted - b.granted)
+  const shares = told.flatMap(({ holds, callers }) => {
+    const grants = Array.from({ length: callers }, () => 0)
+    for (const { caller } of holds) grants[caller] = (grants[caller] ?? 0) + 1
+    return grants
   })
   return {
-    perSecond: (inTime.length * 1_000) / ms,
+    perSecond: (holds.length * 1_000) / ms,
     unfairness: unfairness(shares),
-    handOffs: inTime.slice(1).map(({ granted }, at) => granted - (inTime[at]?.released ?? granted)),
-    acquisitions: all.length,
+    handOffs: holds.slice(1).map(({ granted }, at) => granted - (holds[at]?.released ?? granted)),
+    acquisitions: holds.length,
     statements: told.reduce((sum, { statements }) => sum + statements, 0),
   }
 }
@@ -60,53 +76,48 @@ async function contended(
 ): Promise<Table> {
   const title = `lock: ${CALLERS} waiters in ${processes} process${processes > 1 ? 'es' : ''}, held for ${HOLD} ms, ${store}`
   const seen = new Map<string, Round[]>()
-  const order = { store, url, hold: HOLD, callers: CALLERS / processes }
   const asked = ms * LONGER
-  return withNames(
-    ({ name, locks }) => locks?.[store] !== undefined && name !== 'floor',
-    (name, run) => withWorkers('contend.ts', processes, { ...order, library: name }, run),
-    (entrants: readonly Entrant<Workers>[]) =>
-      table(
-        {
-          ...{ title, unit: 'ops/s', rounds, ...terms },
-          measure: async (workers, name) => {
-            const round = await contend(workers, asked)
-            seen.set(name, [...(seen.get(name) ?? []), round])
-            return round.perSecond
-          },
-          more: async (workers, name) => {
-            const counted = seen.get(name)?.slice(1) ?? []
-            return {
-              'grants max ÷ min': spread(counted.map((round) => round.unfairness)).median,
-              'hand-off p99, ms': quantile(
-                counted.flatMap(({ handOffs }) => handOffs),
-                0.99,
-              ),
-              ...(await cost(store, workers, url, asked)),
-            }
-          },
-        },
-        entrants,
-      ),
+  const entrants = (await libraries())
+    .filter(({ name, locks }) => locks?.[store] && name !== FLOOR)
+    .map(({ name }) => ({ name, use: contending(name, store, processes, url) }))
+  return table(
+    {
+      ...{ title, unit: 'ops/s', rounds, ...terms },
+      measure: async (contend, name) => {
+        const round = await contend(asked)
+        seen.set(name, [...(seen.get(name) ?? []), round])
+        return round.perSecond
+      },
+      more: async (contend, name) => {
+        const counted = seen.get(name)?.slice(1) ?? []
+        const handOffs = counted.flatMap((round) => round.handOffs)
+        return {
+          'grants max ÷ min': spread(counted.map((round) => round.unfairness)).median,
+          'hand-off p99, ms': handOffs.length > 0 ? quantile(handOffs, 0.99) : undefined,
+          ...(await cost(store, contend, url, asked)),
+        }
+      },
+    },
+    entrants,
   )
 }
 
 /** In a round of its own: to watch a server slows it down. */
 async function cost(
   store: Store,
-  workers: Workers,
+  contend: Contend,
   url: string,
   ms: number,
 ): Promise<Readonly<Record<string, number>>> {
   if (store === 'postgres') {
-    const { statements, acquisitions } = await contend(workers, ms)
+    const { statements, acquisitions } = await contend(ms)
     return { 'statements per acquisition': statements / acquisitions }
   }
-  let acquisitions = 0
-  const commands = await countCommands(url, async () => {
-    acquisitions = (await contend(workers, ms)).acquisitions
+  let commands = 0
+  const { acquisitions } = await contend(ms, async (work) => {
+    commands = (await countCommands(url, work)).length
   })
-  return { 'commands per acquisition': commands.length / acquisitions }
+  return { 'commands per acquisition': commands / acquisitions }
 }
 
 export const suite: Suite = {

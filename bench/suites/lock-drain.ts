@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { countCommands } from '../../test/support/redis-commands.ts'
-import { library, OURS } from '../library.ts'
+import { FLOOR, library, OURS } from '../library.ts'
 import type { Table } from '../measure/table.ts'
 import { most, ratio } from '../measure/targets.ts'
 import { type Bench, type Entrant, type Suite, table, withNames } from '../suite.ts'
@@ -10,11 +10,12 @@ import { type Workers, withWorkers } from '../workers.ts'
 
 const WAITERS = 64
 const HOLD = 1
+const KEY = 'queued'
 /** Until whoever began to wait has surely got in line; nobody tells when. */
 const GETTING_IN_LINE = 300
 
 /** verrou asks every 250 ms and needs 8 to 16 s: it would take most of the run. */
-const TOO_SLOW = ['floor', 'verrou']
+const TOO_SLOW = [FLOOR, 'verrou']
 
 /** Milliseconds from the release to the last one's end. */
 async function drain(name: string, url: string, workers: Workers): Promise<number> {
@@ -22,7 +23,7 @@ async function drain(name: string, url: string, workers: Workers): Promise<numbe
   const opened = await locks?.redis?.(url)
   if (!opened) throw new Error(`${name} has no lock on Redis`)
   try {
-    const release = await opened.use('contended')()
+    const release = await opened.use(KEY)()
     workers.send('round')
     await workers.hear('waiting')
     await sleep(GETTING_IN_LINE)
@@ -37,7 +38,7 @@ async function drain(name: string, url: string, workers: Workers): Promise<numbe
 
 function drained(processes: number, url: string, { rounds }: Bench): Promise<Table> {
   const title = `lock: a queue of ${WAITERS} in ${processes} process${processes > 1 ? 'es' : ''} drains, redis`
-  const order = { store: 'redis', url, hold: HOLD, callers: WAITERS / processes }
+  const order = { store: 'redis', key: KEY, url, hold: HOLD, callers: WAITERS / processes }
   return withNames(
     ({ name, locks }) => locks?.redis !== undefined && !TOO_SLOW.includes(name),
     (name, run) => withWorkers('contend.ts', processes, { ...order, library: name }, run),

@@ -189,16 +189,10 @@ export class CircuitBreaker {
     const signal = expectSignal('signal', expectOptions(options, 'such as `{ signal }`').signal)
     if (signal?.aborted) return Promise.reject(abortError(signal, this.#key))
     const first = this.#mirror.touch()
-    return observe(
-      'circuit_breaker.call',
-      { name: this.#name, state: this.state },
-      async (watch) => {
-        if (first) await first
-        const { generation, phase } = this.#mirror.standing
-        const admission =
-          phase === 'closed' ? { generation, probe: undefined } : await this.#admit()
-        return this.#call(work, signal, admission, watch)
-      },
+    return observe('circuit_breaker.call', { name: this.#name, state: this.state }, (watch) =>
+      first
+        ? first.then(() => this.#enter(work, signal, watch))
+        : this.#enter(work, signal, watch),
     )
   }
 
@@ -221,6 +215,18 @@ export class CircuitBreaker {
     expectOneOf('event', event, ['stateChange'])
     this.#listeners.add(expectFunction('listener', listener))
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Most calls find the breaker closed and wait for nothing before they are made. */
+  #enter<T>(
+    work: (context: CallContext) => Promise<T> | T,
+    signal: AbortSignal | undefined,
+    watch: Watch<'circuit_breaker.call'>,
+  ): Promise<T> {
+    const { generation, phase } = this.#mirror.standing
+    return phase === 'closed'
+      ? this.#call(work, signal, { generation, probe: undefined }, watch)
+      : this.#admit().then((admission) => this.#call(work, signal, admission, watch))
   }
 
   async #admit(): Promise<Admission> {
