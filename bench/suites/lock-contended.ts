@@ -12,6 +12,8 @@ const CALLERS = 64
 const HOLD = 1
 /** Longer than other measurements, so that everybody's turn comes often. */
 const LONGER = 3
+const BECAUSE =
+  'The others let whoever released take the lock again at once, in the same process, while somebody waits for ever; in turn, each hand-off is a message to another caller and its claim'
 
 interface Told {
   readonly holds: readonly { caller: number; granted: number; released: number }[]
@@ -126,7 +128,7 @@ export const suite: Suite = {
     for (const processes of [1, 4]) {
       yield await contended('redis', processes, await bench.redis(), bench, {
         bounds: [
-          share(0.9, { of: OURS }),
+          share(0.9, { of: OURS, because: BECAUSE }),
           most('grants max ÷ min', 1.5, { of: OURS }),
           most('commands per acquisition', 4, { of: OURS }),
         ],

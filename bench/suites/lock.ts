@@ -10,6 +10,16 @@ import { type Bench, type Suite, table, withEntrants } from '../suite.ts'
 
 const COUNTED = 200
 
+/** Why the targets are missed where they are, as profiles show it. */
+const BECAUSE = {
+  memory:
+    'A pair keeps a lease with its timer, a fencing token, a queue that all objects share, and two metrics, behind the port that serves every store: some ten promises to one',
+  redis:
+    'Each pair takes the server 10 µs of processor time, the floor 2 µs: its clock, the fence, the holder and the queue are one atomic step; and this process 13 µs, the floor 7 µs',
+  postgres:
+    'Called directly, the two functions take as long as the two upserts; the rest is spent in this process, by a fair turn at the pool and by time limits for client and statement, and by a release that does not wait for a disk (which none of these servers has)',
+}
+
 const several = (many: (key: string) => Acquire, callers: number): Acquire[] =>
   Array.from({ length: callers }, (_none, caller) => many(`${callers}-${caller}`))
 
@@ -55,7 +65,7 @@ async function inMemory({ rounds, ms }: Bench): Promise<Table> {
       return table(
         {
           ...{ title: 'lock: acquire and release, memory', unit: 'µs', rounds },
-          bounds: [ratio(3, { of: OURS })],
+          bounds: [ratio(3, { of: OURS, because: BECAUSE.memory })],
           measure: (acquire) => microseconds(ms, () => pair(acquire)),
         },
         own,
@@ -75,7 +85,10 @@ export const suite: Suite = {
       'redis',
       redis,
       bench,
-      [ratio(0.75, { of: OURS }), most('commands per pair', 2, { of: OURS })],
+      [
+        ratio(0.75, { of: OURS, because: BECAUSE.redis }),
+        most('commands per pair', 2, { of: OURS }),
+      ],
       commands,
       'commands per pair',
     )
@@ -83,7 +96,10 @@ export const suite: Suite = {
       'postgres',
       await bench.postgres(),
       bench,
-      [ratio(0.9, { of: OURS }), most('statements per pair', 2, { of: OURS })],
+      [
+        ratio(0.9, { of: OURS, because: BECAUSE.postgres }),
+        most('statements per pair', 2, { of: OURS }),
+      ],
       countStatements,
       'statements per pair',
     )

@@ -10,6 +10,14 @@ import { type Suite, table, withEntrants } from '../suite.ts'
 const CALLERS = 64
 const COUNTED = 200
 
+/** Why the targets are missed where they are, as profiles show it. */
+const BECAUSE = {
+  redis:
+    'A check takes the server 5.2 µs of processor time, a counter 2.2 µs: it reads the clock, keeps a time instead of a count, and answers what is left and when to come back',
+  postgres:
+    'The rest is spent in this process, by a fair turn at the pool and by time limits for client and statement, and by a setting that does not wait for a disk (which none of these servers has)',
+}
+
 export const suite: Suite = {
   name: 'rate',
   async *run({ rounds, ms, redis, postgres }) {
@@ -32,7 +40,7 @@ export const suite: Suite = {
         column: 'commands per check',
         count: async (work: () => Promise<unknown>) =>
           (await countCommands(await redis(), work)).length,
-        ahead: [share(1, { of: OURS })],
+        ahead: [share(1, { of: OURS, because: BECAUSE.redis })],
       },
       {
         store: 'postgres',
@@ -54,7 +62,11 @@ export const suite: Suite = {
                 unit: 'ops/s',
                 rounds,
               },
-              bounds: [ratio(0.95, { of: OURS }), ...ahead, most(column, 1, { of: OURS })],
+              bounds: [
+                ratio(0.95, { of: OURS, because: BECAUSE[store] }),
+                ...ahead,
+                most(column, 1, { of: OURS }),
+              ],
               measure: (check) => perSecond(CALLERS, ms, (caller) => check(`caller-${caller}`)),
               more: async (check) => {
                 const seen = await count(async () => {
