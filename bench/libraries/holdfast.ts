@@ -1,6 +1,13 @@
 // Ours, imported by its name as an application does.
 
-import { CircuitBreaker, type Lock as HoldfastLock, Lock, RateLimiter, Semaphore } from 'holdfast'
+import {
+  Cache,
+  CircuitBreaker,
+  type Lock as HoldfastLock,
+  Lock,
+  RateLimiter,
+  Semaphore,
+} from 'holdfast'
 import * as express from 'holdfast/express'
 import * as hono from 'holdfast/hono'
 import { PostgresAdapter } from 'holdfast/postgres'
@@ -84,6 +91,24 @@ export const holdfast: Library = {
       const { provider, close } = await onRedis(url)
       const breaker = new CircuitBreaker({ stateProvider: provider, key: 'bench' })
       return { use: (work) => breaker.execute(work), close }
+    },
+  },
+  caches: {
+    memory: () => {
+      const cache = new Cache({ name: 'bench', ttl: 60_000 })
+      return { use: (key, load) => cache.get(key, load), close: () => {} }
+    },
+    redis: async (url) => {
+      const { provider, close } = await onRedis(url)
+      const cache = new Cache({ provider, name: 'bench', ttl: 60_000, memory: false })
+      return { use: (key, load) => cache.get(key, load), close }
+    },
+  },
+  stampedes: {
+    redis: async (url) => {
+      const { provider, close } = await onRedis(url)
+      const cache = new Cache({ provider, name: 'bench', ttl: 60_000 })
+      return { use: (key, load) => cache.get(key, load), close }
     },
   },
   idempotency: {
