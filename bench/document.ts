@@ -17,10 +17,11 @@ const introduction = `# Benchmarks
 
 Drawn by \`npm run bench:write\` from what \`npm run bench\` measured; do not edit.
 
-Every contestant of a table is measured once in each round, one after the other, and its ratio to the first row is taken within the
+Every contestant of a table is measured once in each round, one after the other, and its ratio to the row that the column names is taken within the
 round. A table quotes the median of these ratios and their ends. The *floor* is the least that any implementation could do with the same
 client and server: no fencing, no queue, no lease, no telemetry. Of throughput more is better, of time (µs, ms) less.
-The servers are private ones on the same machine, without persistence.
+The servers are private ones on the same machine, without persistence. The machine was busy with other work: what lies within the
+ends of another row is no difference.
 
 Versions: ${versions}.`
 
