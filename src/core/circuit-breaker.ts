@@ -190,9 +190,7 @@ export class CircuitBreaker {
     if (signal?.aborted) return Promise.reject(abortError(signal, this.#key))
     const first = this.#mirror.touch()
     return observe('circuit_breaker.call', { name: this.#name, state: this.state }, (watch) =>
-      first
-        ? first.then(() => this.#enter(work, signal, watch))
-        : this.#enter(work, signal, watch),
+      first ? first.then(() => this.#enter(work, signal, watch)) : this.#enter(work, signal, watch),
     )
   }
 
