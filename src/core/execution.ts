@@ -2,6 +2,7 @@
 import { level, sample, type Watch } from '../telemetry/index.ts'
 import { abortError, joinSignals } from './abort.ts'
 import { attemptId } from './attempt-id.ts'
+import { awaitExecution } from './await-execution.ts'
 import { now, pause } from './clock.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
 import {
@@ -94,6 +95,8 @@ export interface ExecutionTerms<T> {
   readonly recover: Recover<T> | undefined
   readonly maxBytes: number
   readonly fingerprint: string | undefined
+  /** Milliseconds to wait for another caller's execution. */
+  readonly wait: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -203,7 +206,7 @@ export class Execution<T> {
   async #once(meta: Meta, execute: (claim: Claim) => Promise<T>): Promise<Executed<T>> {
     const { signal, key, takeover, recover } = this.#terms
     if (signal?.aborted) throw abortError(signal, key)
-    let reply = await this.#begin(takeover ? 'rerun' : 'never', meta)
+    let reply = await this.#firstReply(takeover ? 'rerun' : 'never', meta)
     if (reply.state === 'lapsed' && leftNothing(reply)) reply = await this.#begin('rerun', meta)
     if (reply.state === 'lapsed' && recover) reply = await this.#begin('recover', meta)
     if (reply.state === 'done') return this.#replay(reply)
@@ -234,6 +237,15 @@ export class Execution<T> {
       const { key } = this.#terms
       throw new LeaseLostError(`The claim on '${key}' was lost before it was settled`, { key })
     }
+  }
+
+  /** The first reply that is not `running`, if there is one within the caller's `wait`. */
+  async #firstReply(takeover: Takeover, meta: Meta): Promise<BeginReply> {
+    const reply = await this.#begin(takeover, meta)
+    if (reply.state !== 'running' || this.#terms.wait === 0) return reply
+    this.#watch.note({ contended: true })
+    const terms = { ...this.#terms, record: this.#record }
+    return await awaitExecution(terms, reply, () => this.#begin(takeover, meta))
   }
 
   async #begin(takeover: Takeover, meta: Meta): Promise<BeginReply> {

@@ -26,6 +26,12 @@ export function expectTimeout(option: string, value: unknown): number | undefine
   return value
 }
 
+/** Milliseconds to wait for something that is not waited for by default: an integer from 0, or `Infinity`. */
+export function expectWait(option: string, value: unknown): number {
+  if (value === undefined) return 0
+  return expectTimeout(option, value) ?? Number.POSITIVE_INFINITY
+}
+
 /** An integer from `least` up to `most`. */
 export function expectInteger(option: string, value: unknown, least = 1, most = 1e6): number {
   if (!isInteger(value, least, most)) {

@@ -23,6 +23,7 @@ import {
   expectOptions,
   expectProvider,
   expectSignal,
+  expectWait,
 } from './expect.ts'
 import type { TransactionClient } from './ports.ts'
 
@@ -71,7 +72,14 @@ export interface TransactionOptions {
   readonly fingerprint?: string | undefined
   /** Milliseconds that this outcome is kept; default: the `ttl` of the {@link Idempotency}. */
   readonly ttl?: number | undefined
-  /** Ends the call; it reaches the function as `signal`. */
+  /**
+   * Milliseconds to wait for another caller's execution and to replay what it ends with; when it leaves nothing, this
+   * call runs. `Infinity` waits until `signal` aborts. No more than 100 callers of a process wait for one key.
+   *
+   * @defaultValue 0
+   */
+  readonly wait?: number | undefined
+  /** Ends the call, while it waits too; it reaches the function as `signal`. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -84,9 +92,9 @@ export interface RunOptions<T = unknown> extends TransactionOptions {
 /**
  * Runs a function once for a key, over all processes that share the store, and replays its value afterwards.
  *
- * While it runs, other callers get an `InProgressError`; after it threw, the next caller runs it again. After a crash
- * in mid-execution the outcome is unknown: see `takeover` and `recover`. The states and answers follow
- * draft-ietf-httpapi-idempotency-key-header-07.
+ * While it runs, other callers get an `InProgressError`, or wait for its value with `wait`; after it threw, the next
+ * caller runs it again. After a crash in mid-execution the outcome is unknown: see `takeover` and `recover`. The states
+ * and answers follow draft-ietf-httpapi-idempotency-key-header-07.
  *
  * @example
  * ```ts
@@ -127,7 +135,7 @@ export class Idempotency<V = unknown> {
    *
    * The value is kept before this resolves. What is replayed is the value after a round through JSON.
    *
-   * @throws InProgressError while another caller executes the key
+   * @throws InProgressError while another caller executes the key, once `wait` is over
    * @throws FingerprintMismatchError when the key was used with another fingerprint
    * @throws OutcomeUnknownError when an earlier execution was lost and nothing settles it
    * @throws NotReplayableError when it was executed but its value was not kept
@@ -214,7 +222,7 @@ export class Idempotency<V = unknown> {
   }
 
   #terms<T extends V>(key: string, options: RunOptions<T>): ExecutionTerms<T> {
-    const { fingerprint, ttl, signal } = expectOptions(options, 'such as `{ fingerprint }`')
+    const { fingerprint, ttl, wait, signal } = expectOptions(options, 'such as `{ fingerprint }`')
     return {
       provider: this.#provider,
       key,
@@ -225,6 +233,7 @@ export class Idempotency<V = unknown> {
       maxBytes: this.#maxBytes,
       ttl: ttl === undefined ? Math.max(this.#ttl, this.#lease) : expectDuration('ttl', ttl),
       fingerprint: fingerprint === undefined ? undefined : expectName('fingerprint', fingerprint),
+      wait: expectWait('wait', wait),
       signal: expectSignal('signal', signal),
     }
   }

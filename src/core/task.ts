@@ -9,6 +9,7 @@ import {
   expectName,
   expectOptions,
   expectTimeout,
+  expectWait,
 } from './expect.ts'
 import { Idempotency, type IdempotencyOptions } from './idempotency.ts'
 import { type AcquireOptions, Lock, type LockOptions } from './lock.ts'
@@ -41,6 +42,12 @@ export interface TaskIdempotency extends IdempotencyOptions {
   readonly key: string
   /** What the task was asked to do: the same key with another fingerprint is refused. */
   readonly fingerprint?: string | undefined
+  /**
+   * Milliseconds to wait for the value while another caller runs the task.
+   *
+   * @defaultValue 0
+   */
+  readonly wait?: number | undefined
 }
 
 /** Options of `Scope.task`; the policies apply in one order, whatever order they are written in. */
@@ -95,12 +102,14 @@ export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
 }
 
 function idempotencyPolicy(scope: Surroundings, options: TaskIdempotency): Policy {
-  const { key, fingerprint, ...rest } = expectOptions(options, 'such as `{ key }`')
+  const { key, fingerprint, wait, ...rest } = expectOptions(options, 'such as `{ key }`')
+  expectWait('wait', wait)
   const idempotency = new Idempotency({ ...rest, provider: rest.provider ?? scope.provider })
   return async (passage, next) => {
     // Generic over the work's value: the record is typed by whoever reads it.
     const work = ({ signal }: { signal: AbortSignal }) => inside(passage, [signal], next)
-    const executed = await idempotency.run(key, work, { fingerprint, signal: passage.signal })
+    const { signal } = passage
+    const executed = await idempotency.run(key, work, { fingerprint, wait, signal })
     return executed.value as Awaited<ReturnType<typeof work>>
   }
 }

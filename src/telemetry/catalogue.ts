@@ -71,7 +71,7 @@ export interface Facts {
   'rate_limiter.consume': Named & { remaining: number; retryAfter: number; cost: number }
   'circuit_breaker.call': Named & { state: string }
   'circuit_breaker.trip': { name: string; previous: string; failures: number; reason: string }
-  'idempotency.execute': Named & { replayed: boolean; recovered: boolean }
+  'idempotency.execute': Named & { replayed: boolean; recovered: boolean; contended: boolean }
   'checkpoint.resume': Named & {
     contended: boolean
     attempts: number
@@ -233,6 +233,7 @@ export const catalogue: { readonly [O in Operation]: OperationRow<Facts[O]> } = 
       outcome,
       replayed: detail(own('idempotency.replayed')),
       recovered: detail(own('idempotency.recovered')),
+      contended: detail(own('idempotency.contended')),
     },
   },
   'checkpoint.resume': {

@@ -226,18 +226,25 @@ describe('an Idempotency refuses', () => {
     },
   )
 
-  test.each([{ ttl: 0 }, { ttl: null }, { signal: {} }, { signal: null }, null, 'options'])(
-    'the run options %j, without a store call',
-    async (options) => {
-      const provider = faultyAdapter()
-      const idempotency = new Idempotency({ provider })
-      await expect(idempotency.run('k', () => {}, options as RunOptions)).rejects.toSatisfy(
-        isInvalidArgumentError,
-      )
-      await expect(idempotency.run('k', 'work' as never)).rejects.toSatisfy(isInvalidArgumentError)
-      expect(provider.calls).toEqual([])
-    },
-  )
+  test.each([
+    { ttl: 0 },
+    { ttl: null },
+    { signal: {} },
+    { signal: null },
+    { wait: -1 },
+    { wait: '1s' },
+    { wait: null },
+    null,
+    'options',
+  ])('the run options %j, without a store call', async (options) => {
+    const provider = faultyAdapter()
+    const idempotency = new Idempotency({ provider })
+    await expect(idempotency.run('k', () => {}, options as RunOptions)).rejects.toSatisfy(
+      isInvalidArgumentError,
+    )
+    await expect(idempotency.run('k', 'work' as never)).rejects.toSatisfy(isInvalidArgumentError)
+    expect(provider.calls).toEqual([])
+  })
 })
 
 describe('legal are', () => {
