@@ -114,7 +114,8 @@ function refusal<A extends readonly unknown[]>(
   const problem = guard.problemFor?.(error, exchange) ?? problemOf(error)
   if (!problem) return { kind: 'fail', error }
   const answer = problemAnswer(error, guard.options.problemBase, problem)
-  return { kind: 'refuse', error, guard: guard.kind, answer }
+  const headers = [...answer.headers, ...(guard.refusalHeaders ?? [])]
+  return { kind: 'refuse', error, guard: guard.kind, answer: { ...answer, headers } }
 }
 
 /** Ends the handler's work and answers for it, because it took too long or lost its lease: with which status, if any. */

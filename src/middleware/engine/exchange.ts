@@ -6,10 +6,24 @@ import type { RequestState } from './request-state.ts'
 export type RequestBody =
   | { readonly kind: 'none' }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'parsed'; readonly value: unknown }
+  | {
+      readonly kind: 'parsed'
+      readonly value: unknown
+      /** The files of a form, which its parser has kept beside the fields. */
+      readonly files?: readonly RequestFile[] | undefined
+    }
   /** There is one, and nobody has read it. */
   | { readonly kind: 'unread' }
   | { readonly kind: 'too-large' }
+
+/** A file of a form. */
+export interface RequestFile {
+  readonly field: string
+  readonly name: string
+  /** Its media type. */
+  readonly type: string
+  readonly bytes: Uint8Array
+}
 
 /** What a framework knows of the client's address. */
 export interface ClientEvidence {
@@ -51,6 +65,8 @@ export interface Exchange<A extends readonly unknown[] = readonly unknown[]> {
   begun(): Promise<number>
   /** Answers the client now, while the handler still runs; false when its answer has begun to leave. */
   interrupt(answer: Answer): boolean
+  /** Resolves when the answer has left for good, or nobody can get it any more; at once where that cannot be told. */
+  sent(): Promise<void>
   /** Breaks the connection off: what has left already cannot be taken back. */
   destroy(): void
   /** Calls back when the client has gone and it cannot be told whether the handler still runs. */

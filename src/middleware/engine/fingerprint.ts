@@ -3,6 +3,9 @@ import { base64url } from './bytes.ts'
 import type { Exchange, RequestBody } from './exchange.ts'
 import { sha256 } from './sha256.ts'
 
+/** A body that can be told from another. */
+type ReadBody = Extract<RequestBody, { kind: 'none' | 'bytes' | 'parsed' }>
+
 /** The SHA-256 of several parts, told apart whatever they contain. */
 export async function digest(parts: readonly (string | Uint8Array)[]): Promise<string> {
   const encoder = new TextEncoder()
@@ -22,16 +25,30 @@ export async function digest(parts: readonly (string | Uint8Array)[]): Promise<s
 /** The fingerprint of a request: method, path, query, media type and body. */
 export function fingerprintOf(
   exchange: Pick<Exchange, 'method' | 'path' | 'query' | 'header'>,
-  body: Extract<RequestBody, { kind: 'none' | 'bytes' | 'parsed' }>,
+  body: ReadBody,
 ): Promise<string> {
   const { method, path, query } = exchange
-  const mediaType = (exchange.header('content-type') ?? '').split(';', 1)[0] ?? ''
-  return digest([method, path, query, mediaType.trim().toLowerCase(), content(body)])
+  const type = exchange.header('content-type') ?? ''
+  const essence = type.split(';', 1)[0] ?? ''
+  return digest([method, path, query, essence.trim().toLowerCase(), ...content(body, type)])
 }
 
-function content(body: Extract<RequestBody, { kind: 'none' | 'bytes' | 'parsed' }>) {
-  if (body.kind === 'none') return ''
-  return body.kind === 'bytes' ? body.bytes : canonicalJson(body.value)
+function content(body: ReadBody, type: string): readonly (string | Uint8Array)[] {
+  if (body.kind === 'none') return ['']
+  if (body.kind === 'bytes') return parts(body.bytes, type)
+  const { value, files = [] } = body
+  const described = files.flatMap(({ field, name, type: of, bytes }) => [field, name, of, bytes])
+  return [canonicalJson(value), ...described]
+}
+
+const BOUNDARY = /^\s*multipart\/[^;]*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i
+
+/** The parts of a multipart body, any other as one: clients draw a new boundary for each attempt, and it says nothing. */
+function parts(bytes: Uint8Array, type: string): readonly (string | Uint8Array)[] {
+  const [, quoted, bare] = BOUNDARY.exec(type) ?? []
+  const boundary = quoted ?? bare
+  // Latin-1 gives every byte a character of its own.
+  return boundary ? new TextDecoder('latin1').decode(bytes).split(`--${boundary}`) : [bytes]
 }
 
 /** JSON with sorted keys: what was parsed has forgotten the order in which it was sent. */

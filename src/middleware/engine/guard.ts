@@ -52,6 +52,8 @@ export type Inward = (passage: Passage, as?: string) => Promise<Verdict>
 export interface Guard<A extends readonly unknown[]> {
   readonly kind: GuardKind
   readonly options: GuardOptions<A>
+  /** More header fields of its refusals. */
+  readonly refusalHeaders?: Answer['headers'] | undefined
   enter(exchange: Exchange<A>, passage: Passage, inward: Inward): Promise<Verdict>
   /** How an error is answered, where that is special to this guard. */
   problemFor?(error: unknown, exchange: Exchange<A>): Problem | undefined

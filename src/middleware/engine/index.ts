@@ -13,7 +13,15 @@ export {
 export { concat } from './bytes.ts'
 export { addressKey, type ClientOptions } from './client-address.ts'
 export { decide } from './decide.ts'
-export type { ClientEvidence, Exchange, RequestBody } from './exchange.ts'
+export {
+  type ClosableServer,
+  Drain,
+  type Drainable,
+  type Drained,
+  type DrainOptions,
+  drainable,
+} from './drain.ts'
+export type { ClientEvidence, Exchange, RequestBody, RequestFile } from './exchange.ts'
 export type { Guard, GuardOptions, PerRequest, Verdict } from './guard.ts'
 export {
   type LockGuardOptions,
@@ -21,7 +29,9 @@ export {
   type SemaphoreGuardOptions,
   semaphoreGuard,
 } from './holding.ts'
-export { type IdempotencyGuardOptions, idempotencyGuard } from './idempotency.ts'
+export { idempotencyGuard } from './idempotency.ts'
+export type { IdempotencyGuardOptions } from './idempotency-options.ts'
+export { withAnswer } from './problem.ts'
 export { type ProtectOptions, protectGuards } from './protect.ts'
 export { type RateLimitGuardOptions, rateLimitGuard } from './rate-limiting.ts'
 export { type RequestScopeOptions, requestScopeGuard } from './request-scope.ts'

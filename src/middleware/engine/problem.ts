@@ -67,6 +67,12 @@ const problems: Readonly<Record<string, Problem>> = {
     title: 'The store that coordinates requests is unavailable',
     retries: true,
   },
+  ERR_HOLDFAST_STORE_CORRUPT: {
+    status: 500,
+    type: 'store-corrupt',
+    title: 'The record of an earlier request cannot be read',
+    retries: false,
+  },
   ERR_HOLDFAST_LEASE_LOST: {
     status: 503,
     type: 'lease-lost',
@@ -128,18 +134,15 @@ const unknown: Problem = {
 /** A refusal that no primitive makes: a missing key, a body that nobody has read. */
 export class Refusal extends Error {
   readonly problem: Problem
-  /** More header fields of the answer. */
-  readonly headers: Answer['headers']
   /** The guard's outcome in telemetry. */
   readonly outcome: string
   static {
     Refusal.prototype.name = 'Refusal'
   }
-  constructor(problem: Problem, detail: string, outcome: string, headers: Answer['headers'] = []) {
+  constructor(problem: Problem, detail: string, outcome: string) {
     super(detail)
     this.problem = problem
     this.outcome = outcome
-    this.headers = headers
   }
 }
 
@@ -165,10 +168,20 @@ export function problemAnswer(
   ]
   if (retries) headers.push(['retry-after', String(retryAfterSeconds(error))])
   if (closes) headers.push(['connection', 'close'])
-  if (error instanceof Refusal)
-    for (const [name, value] of error.headers) headers.push([name, value])
   const body = JSON.stringify({ type, title, status, detail, 'violated-policies': violated })
   return { status, headers, body: new TextEncoder().encode(body) }
+}
+
+/**
+ * The error of a refusal, which says what it would have been answered with: an application that leaves it to its
+ * framework gets the same status and headers, because error handlers look for them there.
+ */
+export function withAnswer<E>(error: E, { status, headers }: Answer): E {
+  const known = { configurable: true, writable: true }
+  return Object.defineProperties(error, {
+    status: { ...known, value: status },
+    headers: { ...known, value: Object.fromEntries(headers) },
+  })
 }
 
 function retryAfterSeconds(error: unknown): number {

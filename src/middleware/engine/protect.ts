@@ -9,7 +9,8 @@ import {
   type SemaphoreGuardOptions,
   semaphoreGuard,
 } from './holding.ts'
-import { type IdempotencyGuardOptions, idempotencyGuard } from './idempotency.ts'
+import { idempotencyGuard } from './idempotency.ts'
+import type { IdempotencyGuardOptions } from './idempotency-options.ts'
 import { type RateLimitGuardOptions, rateLimitGuard } from './rate-limiting.ts'
 import { type TimeoutGuardOptions, timeoutGuard } from './timing.ts'
 

@@ -1,10 +1,11 @@
 // The scope guard: one scope for each request, which ends when its handler has ended.
 import { abortError } from '../../core/abort.ts'
 import { within } from '../../core/current-scope.ts'
-import { expectDuration, expectOptions } from '../../core/expect.ts'
+import { expectBoolean, expectDuration, expectOptions } from '../../core/expect.ts'
 import { timeoutPolicy } from '../../core/policies.ts'
 import { inOrder } from '../../core/policy.ts'
 import { Scope } from '../../core/scope.ts'
+import type { Drain } from './drain.ts'
 import { expectGuardOptions, type Guard, type GuardOptions } from './guard.ts'
 
 /** Options of `requestScope()`; `A` is what callbacks are given: `(req, res)` or `(c)`. */
@@ -13,15 +14,23 @@ export interface RequestScopeOptions<A extends readonly unknown[]> extends Guard
   readonly timeout?: number | undefined
   /** The scope that request scopes end with; default: none. */
   readonly parent?: Scope | undefined
+  /**
+   * Whether the scope's signal lets the client go: then only the timeout and the end of the service abort it.
+   *
+   * @defaultValue false
+   */
+  readonly detachOnDisconnect?: boolean | undefined
 }
 
-/** Makes the scope guard; `told` hands the scope to the framework's own request. */
+/** Makes the scope guard, whose requests `drain` counts; `told` hands the scope to the framework's own request. */
 export function requestScopeGuard<A extends readonly unknown[]>(
   options: RequestScopeOptions<A>,
+  drain: Drain,
   told: (scope: Scope, ...args: A) => void,
 ): Guard<A> {
   expectGuardOptions(expectOptions(options, 'such as `{ provider }`'))
   const { timeout } = options
+  const detaches = expectBoolean('detachOnDisconnect', options.detachOnDisconnect, false)
   // Outside of the scope, whose signal the timeout aborts like any other end of the request.
   const timed = inOrder({
     timeout:
@@ -32,18 +41,26 @@ export function requestScopeGuard<A extends readonly unknown[]>(
   return {
     kind: 'scope',
     options,
-    enter({ state, args }, passage, inward) {
+    enter(exchange, passage, inward) {
+      const { state, args } = exchange
       const { name = 'request', provider, parent } = options
+      drain.expectOpen()
       if (parent?.signal.aborted) throw abortError(parent.signal)
+      if (detaches) state.letGoOfClient()
       const scope = new Scope({ name, provider, parent, signal: state.ownSignal }, 'request')
+      const leave = drain.enter({
+        end: (reason) => state.end(reason),
+        interrupt: (reason) => passage.interrupt(reason),
+      })
       state.scope = scope
       told(scope, ...args)
       return timed(passage, async (inside) => {
         try {
           return await within(scope, () => inward({ ...inside, signal: scope.signal }))
         } finally {
-          // Tasks of the scope may take a while to end: the answer does not wait for them.
-          void scope[Symbol.asyncDispose]()
+          // Tasks of the scope may take a while to end: the answer does not wait for them, but the service's end does.
+          const disposed = scope[Symbol.asyncDispose]()
+          void Promise.all([disposed, state.settled(), exchange.sent()]).then(leave)
         }
       })
     },

@@ -44,7 +44,10 @@ export class RequestState {
   readonly annotate: ReturnType<typeof requestAnnotator> = requestAnnotator()
   /** Why the client was answered before the handler was; undefined while it was not. */
   over: Error | undefined
+  /** Keeps the runtime from ending behind the answer, where it must be asked to. */
+  keepAlive: ((work: Promise<unknown>) => void) | undefined
   #depth = 0
+  #behind: Promise<unknown> | undefined
   readonly #controller = new AbortController()
   #attached = true
 
@@ -74,6 +77,23 @@ export class RequestState {
   /** Lets the work go on when the client goes: its outcome will be replayed. */
   letGoOfClient(): void {
     this.#attached = false
+  }
+
+  /** Notes work that goes on behind the answer. */
+  outlive(work: Promise<unknown>): void {
+    const settled = work.catch(() => {})
+    this.#behind = this.#behind ? Promise.all([this.#behind, settled]) : settled
+    this.keepAlive?.(settled)
+  }
+
+  /** Resolves when nothing goes on behind the answer. */
+  async settled(): Promise<void> {
+    await this.#behind
+  }
+
+  /** Ends the work; the handler may still answer. */
+  end(reason: Error): void {
+    this.#controller.abort(reason)
   }
 
   /** Ends the work, whether the client is there or not. */

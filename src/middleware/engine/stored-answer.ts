@@ -1,5 +1,6 @@
 // An answer as it is kept for replays: what of it is stored, and how it comes back.
 
+import { StoreCorruptError } from '../../core/errors.ts'
 import type { Answer, End } from './answer.ts'
 import { asUtf8, base64, fromBase64 } from './bytes.ts'
 
@@ -53,12 +54,44 @@ export function storeAnswer(
     : { status, headers: kept, body: text }
 }
 
+/** Whether something has the form of a stored answer, in every part that a replay relies on. */
+export function isStoredAnswer(value: unknown): value is StoredAnswer {
+  if (typeof value !== 'object' || value === null) return false
+  const { status, headers, body, encoding } = value as Partial<Record<keyof StoredAnswer, unknown>>
+  return (
+    Number.isInteger(status) &&
+    (status as number) >= 200 &&
+    (status as number) <= 599 &&
+    typeof body === 'string' &&
+    (encoding === undefined || encoding === 'base64') &&
+    Array.isArray(headers) &&
+    headers.every(isHeader)
+  )
+}
+
+function isHeader(pair: unknown): boolean {
+  return Array.isArray(pair) && pair.length === 2 && pair.every((each) => typeof each === 'string')
+}
+
+/** What a record holds, as an answer; a later version may have written what this one cannot read. */
+export function readAnswer(value: unknown, key: string): StoredAnswer {
+  if (isStoredAnswer(value)) return value
+  throw new StoreCorruptError(
+    `The record of '${key}' holds no answer that this version can read; it was left as it is`,
+    { key },
+  )
+}
+
 /** The answer of a replay. */
 export function replayAnswer(stored: StoredAnswer, replayHeader: string): Answer {
   const { status, headers, body, encoding } = stored
   return {
     status,
-    headers: [...headers, [replayHeader, 'true']],
+    // What an application has recovered is held to the same rule as what was stored.
+    headers: [
+      ...headers.filter(([name]) => !NEVER.test(name.toLowerCase())),
+      [replayHeader, 'true'],
+    ],
     body: encoding === 'base64' ? fromBase64(body) : new TextEncoder().encode(body),
   }
 }

@@ -9,6 +9,7 @@ import type {
   RequestState,
 } from '../engine/index.ts'
 import { stateOf } from '../engine/index.ts'
+import { filesOf } from './files.ts'
 import { ResponseTap } from './response-tap.ts'
 
 /** What callbacks of options are given. */
@@ -63,7 +64,12 @@ export class ExpressExchange implements Exchange<ExpressArgs> {
       return bytes.length > limit ? { kind: 'too-large' } : { kind: 'bytes', bytes }
     }
     if (length === 0 && req.headers['transfer-encoding'] === undefined) return { kind: 'none' }
-    return wasParsed(req) ? { kind: 'parsed', value: req.body } : { kind: 'unread' }
+    const files = filesOf(req)
+    if (files === 'elsewhere' || !wasParsed(req)) return { kind: 'unread' }
+    if (files.reduce((size, { bytes }) => size + bytes.length, 0) > limit) {
+      return { kind: 'too-large' }
+    }
+    return { kind: 'parsed', value: req.body, files }
   }
 
   announce(name: string, value: string, joins: boolean): void {
@@ -89,6 +95,10 @@ export class ExpressExchange implements Exchange<ExpressArgs> {
 
   interrupt(answer: Answer): boolean {
     return this.#tap.interrupt(answer)
+  }
+
+  sent(): Promise<void> {
+    return this.#tap.closed()
   }
 
   destroy(): void {

@@ -9,6 +9,9 @@ import {
   addressKey,
   type CircuitBreakerGuardOptions,
   circuitBreakerGuard,
+  Drain,
+  type Drainable,
+  drainable,
   type ProtectOptions as EngineProtectOptions,
   type RequestScopeOptions as EngineRequestScopeOptions,
   type GuardOptions,
@@ -43,6 +46,10 @@ declare global {
 export type {
   CircuitBreakerGuardOptions,
   ClientOptions,
+  ClosableServer,
+  Drainable,
+  Drained,
+  DrainOptions,
   HoldfastState,
   IdempotencyGuardOptions,
   JudgedAnswer,
@@ -88,8 +95,8 @@ export type ProtectOptions = EngineProtectOptions<ExpressArgs> & Refusable
 /**
  * Gives each request a scope, as `req.scope` and `currentScope()`, that ends when its handler has ended.
  *
- * Its signal aborts when the client disconnects (unless an idempotency key was accepted), on the timeout, and with the
- * parent. Its provider serves the guards behind it.
+ * Its signal aborts when the client disconnects (unless an idempotency key was accepted), on the timeout, and when the
+ * service or the parent ends. Its provider serves the guards behind it. Its `drain()` ends the service in order.
  *
  * @example
  * ```ts
@@ -97,18 +104,23 @@ export type ProtectOptions = EngineProtectOptions<ExpressArgs> & Refusable
  * import { MemoryAdapter } from 'holdfast'
  * import { requestScope } from 'holdfast/express'
  *
+ * const scopes = requestScope({ provider: new MemoryAdapter(), timeout: 30_000 })
  * const app = express()
- * app.use(requestScope({ provider: new MemoryAdapter(), timeout: 30_000 }))
+ * app.use(scopes)
  * app.get('/', (req, res) => {
  *   res.json({ aborted: req.scope.signal.aborted })
  * })
+ * const server = app.listen(3000)
+ * process.once('SIGTERM', () => scopes.drain({ server }))
  * ```
  */
-export function requestScope(options: RequestScopeOptions = {}): Middleware {
+export function requestScope(options: RequestScopeOptions = {}): Middleware & Drainable {
   const tell = (scope: Scope, req: Request): void => {
     req.scope = scope
   }
-  return middleware('requestScope', [requestScopeGuard(options, tell)], undefined)
+  const drain = new Drain()
+  const guards = [requestScopeGuard(options, drain, tell)]
+  return drainable(middleware('requestScope', guards, undefined), drain)
 }
 
 /**

@@ -1,6 +1,6 @@
 // How guards become a middleware of Express: run the engine, send its verdict.
 import type { NextFunction, Request, Response } from 'express'
-import { decide, type Guard, type Verdict } from '../engine/index.ts'
+import { decide, type Guard, type Verdict, withAnswer } from '../engine/index.ts'
 import { type ExpressArgs, ExpressExchange } from './express-exchange.ts'
 import { write } from './response-tap.ts'
 
@@ -50,7 +50,7 @@ function send(
   if (verdict.kind === 'refuse') {
     state.refused = true
     if (onRefused && !res.destroyed) {
-      onRefused(verdict.error, req, res, next)
+      onRefused(withAnswer(verdict.error, verdict.answer), req, res, next)
       return
     }
   }

@@ -44,6 +44,7 @@ export class ResponseTap {
   readonly #destroy: ServerResponse['destroy']
   readonly #watchers: Watcher[] = []
   readonly #abandoned: (() => void)[] = []
+  readonly #closings: (() => void)[] = []
   #flow: Flow = 'passing'
   #limit = 0
   #held: Held[] = []
@@ -117,6 +118,14 @@ export class ResponseTap {
     this.#end.call(res, body, 'utf8', undefined)
     this.#sink()
     return true
+  }
+
+  /** Resolves when the answer has left, or its connection has gone. */
+  closed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#closed) resolve()
+      else this.#closings.push(resolve)
+    })
   }
 
   /** Breaks the connection off under a handler that goes on. */
@@ -231,8 +240,13 @@ export class ResponseTap {
 
   #onDestroy(error: Error | undefined): ServerResponse {
     const late = this.#flow === 'sinking'
+    // Node throws away the answers that are queued on a connection which has gone, and tells of nothing else: their
+    // handlers still run, and it is not they who have given up.
+    const reset = (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET'
+    const byNode = reset && this.#req.socket.destroyed && !this.#closed
+    if (byNode) this.#onClose()
     if (!late) this.#destroy.call(this.#res, error)
-    if (!this.#ended) {
+    if (!this.#ended && !byNode) {
       this.#ended = true
       // Its handler throws the answer away: it has failed, unless there was nobody left to answer.
       const status = late || this.#closed ? this.#res.statusCode : 500
@@ -274,7 +288,9 @@ export class ResponseTap {
   }
 
   #onClose(): void {
+    if (this.#closed) return
     this.#closed = true
+    for (const resolve of this.#closings) resolve()
     if (!this.#res.writableFinished) stateOf(this.#req).disconnected()
     if (this.#ended) return
     for (const callback of this.#abandoned) callback()

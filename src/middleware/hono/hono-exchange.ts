@@ -11,6 +11,7 @@ import type {
   RequestState,
 } from '../engine/index.ts'
 import { BODY_HEADERS, concat, stateOf } from '../engine/index.ts'
+import { answerGone, hasArrived, onDisconnect, onUnanswered } from './connection.ts'
 import { peerAddress } from './peer-address.ts'
 import { peekBody } from './response-body.ts'
 
@@ -47,6 +48,7 @@ export class HonoExchange implements Exchange<HonoArgs> {
   #tellBegun: (status: number) => void = () => {}
   #tellEnd: (end: End) => void = () => {}
   readonly #depth: number
+  readonly #forgets: (() => void)[] = []
   /** Breaks a stream off, once one has begun. */
   #breakOff: (() => void) | undefined
 
@@ -164,12 +166,26 @@ export class HonoExchange implements Exchange<HonoArgs> {
     return true
   }
 
+  sent(): Promise<void> {
+    return answerGone(this.#c)
+  }
+
   destroy(): void {
     this.#breakOff?.()
   }
 
-  onAbandoned(): void {
-    // The handler's own promise tells when it has ended, whether the client is there or not.
+  onAbandoned(callback: () => void): void {
+    // A handler's own promise tells when it has ended, unless it waits for the rest of a request that never comes.
+    const abandoned = (): void => {
+      if (!hasArrived(this.#c)) callback()
+    }
+    this.#forgets.push(onDisconnect(this.#c, abandoned))
+  }
+
+  /** The guards are through with the request; guards further out may still wait for a handler that never began. */
+  conclude(): void {
+    for (const forget of this.#forgets) forget()
+    this.#tellEnd({ status: 500, headers: [], body: undefined, late: true, refused: true })
   }
 
   async #handle(): Promise<End> {
@@ -214,9 +230,12 @@ export class HonoExchange implements Exchange<HonoArgs> {
     }
     this.replace(new Response(peeked.body, res))
     this.#breakOff = peeked.breakOff
+    const forget = onDisconnect(this.#c, peeked.abandon)
     this.#tellBegun(this.#c.res.status)
     this.#answerEarly()
-    return peeked.ended
+    const ended = await peeked.ended
+    forget()
+    return ended
   }
 
   /** Puts another response in the place of the handler's. */
@@ -240,7 +259,17 @@ function followedState(c: Context): RequestState {
     const { signal } = c.req.raw
     const tell = (): void => state.disconnected(signal.reason)
     if (signal?.aborted) tell()
-    else signal?.addEventListener('abort', tell, { once: true })
+    else {
+      signal?.addEventListener('abort', tell, { once: true })
+      onUnanswered(c, tell)
+    }
+    state.keepAlive = (work) => {
+      try {
+        c.executionCtx.waitUntil(work)
+      } catch {
+        // Only some runtimes have a context to ask; the others do not end behind an answer.
+      }
+    }
   })
 }
 

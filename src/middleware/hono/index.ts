@@ -9,6 +9,9 @@ import {
   addressKey,
   type CircuitBreakerGuardOptions,
   circuitBreakerGuard,
+  Drain,
+  type Drainable,
+  drainable,
   type ProtectOptions as EngineProtectOptions,
   type RequestScopeOptions as EngineRequestScopeOptions,
   type GuardOptions,
@@ -32,6 +35,10 @@ import { middleware, type OnRefused } from './middleware.ts'
 export type {
   CircuitBreakerGuardOptions,
   ClientOptions,
+  ClosableServer,
+  Drainable,
+  Drained,
+  DrainOptions,
   HoldfastState,
   IdempotencyGuardOptions,
   JudgedAnswer,
@@ -93,8 +100,8 @@ export type ProtectOptions = EngineProtectOptions<HonoArgs> & Refusable
 /**
  * Gives each request a scope, as `c.var.scope` and `currentScope()`, that ends when its handler has ended.
  *
- * Its signal aborts when the client disconnects (unless an idempotency key was accepted), on the timeout, and with the
- * parent. Its provider serves the guards behind it.
+ * Its signal aborts when the client disconnects (unless an idempotency key was accepted), on the timeout, and when the
+ * service or the parent ends. Its provider serves the guards behind it. Its `drain()` ends the service in order.
  *
  * @example
  * ```ts
@@ -102,15 +109,22 @@ export type ProtectOptions = EngineProtectOptions<HonoArgs> & Refusable
  * import { MemoryAdapter } from 'holdfast'
  * import { requestScope } from 'holdfast/hono'
  *
+ * const scopes = requestScope({ provider: new MemoryAdapter(), timeout: 30_000 })
  * const app = new Hono()
- *   .use(requestScope({ provider: new MemoryAdapter(), timeout: 30_000 }))
+ *   .use(scopes)
  *   .get('/', (c) => c.json({ aborted: c.var.scope.signal.aborted }))
+ * console.log((await app.request('/')).status)
+ * console.log(await scopes.drain())
  * console.log((await app.request('/')).status)
  * ```
  */
-export function requestScope(options: RequestScopeOptions = {}): MiddlewareHandler<ScopeEnv> {
+export function requestScope(
+  options: RequestScopeOptions = {},
+): MiddlewareHandler<ScopeEnv> & Drainable {
   const tell = (scope: Scope, c: Context): void => c.set('scope', scope)
-  return middleware('requestScope', [requestScopeGuard(options, tell)], undefined)
+  const drain = new Drain()
+  const guards = [requestScopeGuard(options, drain, tell)]
+  return drainable(middleware<ScopeEnv>('requestScope', guards, undefined), drain)
 }
 
 /**

@@ -1,6 +1,6 @@
 // How guards become a middleware of Hono: run the engine, return its verdict.
 import type { Context, Env, MiddlewareHandler } from 'hono'
-import { decide, type Guard, type Verdict } from '../engine/index.ts'
+import { type Answer, decide, type Guard, type Verdict, withAnswer } from '../engine/index.ts'
 import { type HonoArgs, HonoExchange, responseOf } from './hono-exchange.ts'
 
 /** An own answer to refused requests. */
@@ -19,8 +19,12 @@ export function middleware<E extends Env>(
     })
     const exchange = new HonoExchange(c, next, judgement)
     c.set('holdfast' as never, exchange.state.holdfast as never)
-    const deciding = decide(exchange, guards).finally(judged)
+    const deciding = decide(exchange, guards).finally(() => {
+      judged()
+      exchange.conclude()
+    })
     const verdict = await Promise.race([deciding, exchange.early])
+    if (!verdict) exchange.state.keepAlive?.(deciding)
     const response = verdict && (await answer(verdict, exchange, c, onRefused))
     if (response) return exchange.announceOn(response)
     const announced = exchange.announceOn(c.res)
@@ -46,8 +50,18 @@ function answer(
       throw verdict.error
     case 'refuse':
       state.refused = true
-      return onRefused ? onRefused(verdict.error, c) : responseOf(c, verdict.answer)
+      return onRefused
+        ? onRefused(thrown(verdict.error, verdict.answer, c), c)
+        : responseOf(c, verdict.answer)
     case 'replay':
       return responseOf(c, verdict.answer)
   }
+}
+
+/** The error of a refusal: one that is thrown is answered by Hono as it answers its own HTTPException. */
+function thrown(error: unknown, answer: Answer, c: Context): unknown {
+  return Object.defineProperty(withAnswer(error, answer), 'getResponse', {
+    configurable: true,
+    value: () => responseOf(c, answer),
+  })
 }

@@ -14,6 +14,8 @@ interface Watched {
   readonly body: Body
   /** Whether it failed; one that its client cancelled has not. */
   readonly ended: Promise<{ readonly failed: boolean }>
+  /** Ends it because nobody reads it any more, and nobody says so. */
+  readonly abandon: () => void
   /** Ends the stream with an error: what has left already must not look complete. */
   readonly breakOff: () => void
 }
@@ -108,11 +110,14 @@ function watched(
     },
     { highWaterMark: 0 },
   )
-  const breakOff = (): void => {
+  const abandon = (): void => {
     cancelled = true
     end({ failed: false })
-    sink?.error(new Error('The request lost what it held'))
     void reader.cancel().catch(() => {})
   }
-  return { body, ended, breakOff }
+  const breakOff = (): void => {
+    abandon()
+    sink?.error(new Error('The request lost what it held'))
+  }
+  return { body, ended, abandon, breakOff }
 }
