@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { parseIdempotencyKey } from '../../src/middleware/engine/idempotency-key.ts'
 
 const LONGEST = 255
-const parse = (header: string) => parseIdempotencyKey(header, LONGEST)
+const parse = (header: string) => parseIdempotencyKey(header, { longest: LONGEST })
 
 const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
 const key = fc.string({ unit: visible, minLength: 1, maxLength: LONGEST })

@@ -48,7 +48,10 @@ export interface Sent {
 
 export class Client implements Disposable {
   readonly port: number
+  /** The requests that wait for their answer, by method and path; those whose client has left do not. */
+  readonly waiting: Set<string> = new Set()
   readonly #agent = new Agent({ keepAlive: true })
+  #sent = 0
 
   constructor(port: number) {
     this.port = port
@@ -104,10 +107,22 @@ export class Client implements Disposable {
     })
     const answer = begun.then(read)
     const first = begun.then(async (incoming) => String((await once(incoming, 'data'))[0]))
+    const name = `${++this.#sent}: ${method} ${path}`
+    this.waiting.add(name)
+    const over = (): void => void this.waiting.delete(name)
+    answer.then(over, over)
     // Whoever leaves does not wait for an answer.
-    for (const each of [begun, answer, first]) each.catch(() => {})
+    for (const each of [begun, first]) each.catch(() => {})
     outgoing.end(payload)
-    return { answer, begun, first, leave: () => void outgoing.destroy() }
+    return {
+      answer,
+      begun,
+      first,
+      leave: () => {
+        over()
+        outgoing.destroy()
+      },
+    }
   }
 
   [Symbol.dispose](): void {

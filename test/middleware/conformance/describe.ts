@@ -1,6 +1,7 @@
 // Registers the rows with vitest, for one framework on one store.
 
 import { describe, test } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
 import type { Bench, RowGroup } from './row.ts'
 import { groups } from './rows/index.ts'
 import type { Framework, Service, ServiceSpec } from './service.ts'
@@ -37,13 +38,22 @@ export function describeConformance(
         test(row.name, { meta }, async () => {
           await using bench = openBench(framework, open())
           await row.check(bench)
+          // Whatever else a row is about: no request is left without an answer.
+          await eventually(() => bench.waiting().length === 0, {
+            what: `an answer to ${bench.waiting().join(' and ')}`,
+          })
         })
       }
     })
   }
 }
 
-function openBench(framework: Framework, connect: () => FullStore): Bench & AsyncDisposable {
+interface OpenBench extends Bench, AsyncDisposable {
+  /** The requests of all services that wait for an answer. */
+  waiting(): string[]
+}
+
+function openBench(framework: Framework, connect: () => FullStore): OpenBench {
   const services: Service[] = []
   const connections: SpiedStore[] = []
   const connected = (): SpiedStore => {
@@ -67,6 +77,7 @@ function openBench(framework: Framework, connect: () => FullStore): Bench & Asyn
         use: [['requestScope', { provider: store }]],
         routes: { 'POST /': { guards, handler } },
       }),
+    waiting: () => services.flatMap(({ client }) => [...client.waiting]),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(services.map((service) => service[Symbol.asyncDispose]()))
       await Promise.all(connections.map((connection) => connection.disconnect()))

@@ -1,9 +1,12 @@
 // The test service in Express.
 
+import { tmpdir } from 'node:os'
 import { createGzip } from 'node:zlib'
 import { SpanKind, trace } from '@opentelemetry/api'
 import type express from 'express'
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
+import multer from 'multer'
+import type { Drainable } from '../../../src/middleware/engine/index.ts'
 import {
   circuitBreaker,
   idempotency,
@@ -42,12 +45,14 @@ export function expressFramework(load: typeof express): Framework {
       app.disable('x-powered-by')
       app.set('trust proxy', spec.trustProxy ?? false)
       const runs = new Runs()
+      const scopes: Drainable[] = []
+      const mounted = mounter(scopes)
       if (spec.parser !== 'none') app.use(parser(load, spec.parser))
       app.use(...(spec.use ?? []).map(mounted), (_req, _res, next) => next())
-      mountRoutes(app, spec.routes, '', runs)
+      mountRoutes(app, spec.routes, '', runs, mounted)
       for (const [base, routes] of Object.entries(spec.below ?? {})) {
         const router = load.Router()
-        mountRoutes(router, routes, base, runs)
+        mountRoutes(router, routes, base, runs, mounted)
         app.use(base, router)
       }
       const failed: ErrorRequestHandler = (error, _req, _res, next) => {
@@ -55,13 +60,15 @@ export function expressFramework(load: typeof express): Framework {
         next(error)
       }
       app.use(failed)
-      return listening(app, runs)
+      return listening(app, runs, scopes)
     },
   }
 }
 
 function parser(load: typeof express, kind: ServiceSpec['parser']): RequestHandler {
   if (kind === 'raw') return load.raw({ type: '*/*' })
+  if (kind === 'form') return multer({ storage: multer.memoryStorage() }).any()
+  if (kind === 'form that writes files') return multer({ dest: tmpdir() }).any()
   if (kind !== 'json that keeps the bytes') return load.json()
   return load.json({
     verify: (req, _res, bytes) => {
@@ -75,6 +82,7 @@ function mountRoutes(
   routes: ServiceSpec['routes'],
   base: string,
   runs: Runs,
+  mounted: Mounter,
 ): void {
   for (const [name, { guards = [], handler, afterwards }] of Object.entries<Route>(routes)) {
     const [method = '', path = ''] = name.split(' ')
@@ -112,7 +120,19 @@ function parsed(body: unknown): unknown {
   return body instanceof Uint8Array ? JSON.parse(Buffer.from(body).toString()) : body
 }
 
-function mounted(mount: Mount): RequestHandler {
+/** Makes the middleware of a mount. */
+type Mounter = (mount: Mount) => RequestHandler
+
+/** Makes middlewares, and notes those that can end the service. */
+function mounter(scopes: Drainable[]): Mounter {
+  return (mount) => {
+    const middleware = middlewareOf(mount)
+    if (mount[0] === 'requestScope') scopes.push(middleware as unknown as Drainable)
+    return middleware
+  }
+}
+
+function middlewareOf(mount: Mount): RequestHandler {
   switch (mount[0]) {
     case 'sets':
       return (_req, res, next) => {
@@ -129,7 +149,7 @@ function mounted(mount: Mount): RequestHandler {
         next()
       }
     case 'twice': {
-      const guard = mounted(mount[1])
+      const guard = middlewareOf(mount[1])
       return (req, res, next) =>
         guard(req, res, (error) => (error ? next(error) : guard(req, res, next)))
     }
@@ -146,9 +166,19 @@ function mounted(mount: Mount): RequestHandler {
         })
     case 'compresses':
       return compress
+    case 'cors':
+      return cors
     default:
       return guard(mount[0], mount[1] ?? {})
   }
+}
+
+/** What `cors` does, in as few lines as show it. */
+function cors(req: Request, res: Response, next: NextFunction): void {
+  res.setHeader('Access-Control-Allow-Origin', req.get('origin') ?? '*')
+  res.vary('Origin')
+  if (req.method === 'OPTIONS') res.sendStatus(204)
+  else next()
 }
 
 function guard(kind: keyof typeof middlewares, given: number | object): RequestHandler {

@@ -4,8 +4,10 @@ import { getRequestListener } from '@hono/node-server'
 import { SpanKind, trace } from '@opentelemetry/api'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { compress } from 'hono/compress'
+import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
 import type { Scope } from '../../../src/index.ts'
+import type { Drainable } from '../../../src/middleware/engine/index.ts'
 import {
   circuitBreaker,
   idempotency,
@@ -39,6 +41,8 @@ export const honoFramework: Framework = {
   name: 'hono',
   serve: async (spec) => {
     const runs = new Runs()
+    const scopes: Drainable[] = []
+    const mounted = mounter(scopes)
     const app = new Hono()
     app.onError((error, c) => {
       spec.fails?.(error)
@@ -47,17 +51,23 @@ export const honoFramework: Framework = {
       return c.text(error.message, status as 500)
     })
     for (const mount of spec.use ?? []) app.use(mounted(mount))
-    mountRoutes(app, spec.routes, '', runs)
+    mountRoutes(app, spec.routes, '', runs, mounted)
     for (const [base, routes] of Object.entries(spec.below ?? {})) {
       const inner = new Hono()
-      mountRoutes(inner, routes, base, runs)
+      mountRoutes(inner, routes, base, runs, mounted)
       app.route(base, inner)
     }
-    return listening(getRequestListener(app.fetch), runs)
+    return listening(getRequestListener(app.fetch), runs, scopes)
   },
 }
 
-function mountRoutes(app: Hono, routes: ServiceSpec['routes'], base: string, runs: Runs): void {
+function mountRoutes(
+  app: Hono,
+  routes: ServiceSpec['routes'],
+  base: string,
+  runs: Runs,
+  mounted: Mounter,
+): void {
   for (const [name, { guards = [], handler }] of Object.entries<Route>(routes)) {
     const [method = '', path = ''] = name.split(' ')
     const counted = `${method} ${base}${path}`
@@ -86,11 +96,24 @@ const asked = (c: Context): Asked => ({
 })
 
 async function parsed(c: Context): Promise<unknown> {
+  if (c.req.header('content-type')?.startsWith('multipart/')) return c.req.parseBody()
   const body = await c.req.text()
   return body === '' ? undefined : JSON.parse(body)
 }
 
-function mounted(mount: Mount): MiddlewareHandler {
+/** Makes the middleware of a mount. */
+type Mounter = (mount: Mount) => MiddlewareHandler
+
+/** Makes middlewares, and notes those that can end the service. */
+function mounter(scopes: Drainable[]): Mounter {
+  return (mount) => {
+    const middleware = middlewareOf(mount)
+    if (mount[0] === 'requestScope') scopes.push(middleware as unknown as Drainable)
+    return middleware
+  }
+}
+
+function middlewareOf(mount: Mount): MiddlewareHandler {
   switch (mount[0]) {
     case 'sets':
       return async (c, next) => {
@@ -103,7 +126,7 @@ function mounted(mount: Mount): MiddlewareHandler {
         c.header(mount[1], mount[2]())
       }
     case 'twice': {
-      const guard = mounted(mount[1])
+      const guard = middlewareOf(mount[1])
       return (c, next) =>
         guard(c, async () => {
           const answer = await guard(c, next)
@@ -124,6 +147,8 @@ function mounted(mount: Mount): MiddlewareHandler {
           )
     case 'compresses':
       return compress({ threshold: 0 })
+    case 'cors':
+      return cors({ origin: (origin) => origin || '*' })
     default:
       return guard(mount[0], mount[1] ?? {})
   }

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Drainable } from '../../../src/middleware/engine/index.ts'
 import { Client } from './client.ts'
 import type { Service } from './service.ts'
 
@@ -23,8 +24,12 @@ export class Runs {
   }
 }
 
-/** The service behind a listener, on a free port. */
-export async function listening(listener: RequestListener, runs: Runs): Promise<Service> {
+/** The service behind a listener, on a free port; `scopes` are the middlewares that can end it. */
+export async function listening(
+  listener: RequestListener,
+  runs: Runs,
+  [scopes]: readonly Drainable[],
+): Promise<Service> {
   const server = createServer(listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -32,7 +37,12 @@ export async function listening(listener: RequestListener, runs: Runs): Promise<
   const client = new Client(port)
   return {
     port,
+    server,
     client,
+    drain: async (options) => {
+      if (!scopes) throw new Error('The service mounts no requestScope()')
+      return scopes.drain({ server, ...options })
+    },
     runs: (route) => runs.of(route),
     [Symbol.asyncDispose]: async () => {
       client[Symbol.dispose]()

@@ -29,6 +29,7 @@ export type ProblemName =
   | 'circuitOpen'
   | 'leaseLost'
   | 'storeUnavailable'
+  | 'storeCorrupt'
   | 'shuttingDown'
   | 'timeout'
 
@@ -57,6 +58,7 @@ export const problems: Readonly<Record<ProblemName, ExpectedProblem>> = {
   },
   leaseLost: { status: 503, type: 'lease-lost', retry: true },
   storeUnavailable: { status: 503, type: 'store-unavailable', retry: true },
+  storeCorrupt: { status: 500, type: 'store-corrupt', retry: false },
   shuttingDown: { status: 503, type: 'shutting-down', retry: true },
   timeout: { status: 504, type: 'timeout', retry: false },
 }

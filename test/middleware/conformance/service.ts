@@ -1,8 +1,11 @@
 // The test service as every framework must be able to build it: what is mounted, on which routes, and who answers.
 
+import type { Server } from 'node:http'
 import type { Scope } from '../../../src/index.ts'
 import type {
   CircuitBreakerGuardOptions,
+  Drained,
+  DrainOptions,
   HoldfastState,
   IdempotencyGuardOptions,
   LockGuardOptions,
@@ -65,6 +68,8 @@ export type Mount =
   | readonly ['traces']
   /** Compresses every answer. */
   | readonly ['compresses']
+  /** Lets every origin read answers, and answers preflight requests itself. */
+  | readonly ['cors']
 
 export interface Route {
   /** In front of this route alone. */
@@ -78,7 +83,13 @@ export interface ServiceSpec {
   /** Express's own `trust proxy` setting. */
   readonly trustProxy?: boolean | string
   /** How request bodies are read where a framework leaves that to the application. @defaultValue `'json'` */
-  readonly parser?: 'json' | 'json that keeps the bytes' | 'raw' | 'none'
+  readonly parser?:
+    | 'json'
+    | 'json that keeps the bytes'
+    | 'raw'
+    | 'form'
+    | 'form that writes files'
+    | 'none'
   /** In front of every route, in this order. */
   readonly use?: readonly Mount[]
   /** By method and path, such as `POST /payments`. */
@@ -92,7 +103,10 @@ export interface ServiceSpec {
 /** A service that listens. */
 export interface Service extends AsyncDisposable {
   readonly port: number
+  readonly server: Server
   readonly client: Client
+  /** Ends it in order, as a signal would: by the `drain()` of its request scopes. */
+  drain(options?: Omit<DrainOptions, 'server'>): Promise<Drained>
   /** How often the handler of a route has run; without one, how often any has. */
   runs(route?: string): number
 }

@@ -14,6 +14,8 @@ export type CallName = BasicCall | `rates.${keyof Rates}` | `counts.${keyof Coun
 export interface SpiedStore extends FullStore {
   /** Every call that was made, in order. */
   readonly calls: readonly CallName[]
+  /** What the store was given with each of them: all that it can know. */
+  readonly given: readonly (readonly unknown[])[]
   readonly events: readonly HoldfastEvent[]
   /** What becomes of every such call from now on; undefined heals it. */
   always(name: CallName, fault: Fault | undefined): void
@@ -22,6 +24,7 @@ export interface SpiedStore extends FullStore {
 /** Each spy has calls and faults of its own, as each process has its own connection to one store. */
 export function spiedStore(store: FullStore): SpiedStore {
   const calls: CallName[] = []
+  const given: unknown[][] = []
   const events: HoldfastEvent[] = []
   const faults = new Map<CallName, Fault>()
 
@@ -33,6 +36,7 @@ export function spiedStore(store: FullStore): SpiedStore {
         return (...args: unknown[]) => {
           const name = `${portName}.${String(method)}` as CallName
           calls.push(name)
+          given.push(args)
           const carryOut = () => own.apply(target, args)
           const fault = faults.get(name)
           return fault ? fault(carryOut) : carryOut()
@@ -41,6 +45,7 @@ export function spiedStore(store: FullStore): SpiedStore {
     })
   return {
     calls,
+    given,
     events,
     always: (name, fault) => {
       if (fault) faults.set(name, fault)

@@ -64,23 +64,43 @@ const rows: Row[] = [
     },
   },
   {
-    name: 'nothing that a client sends is a name in the store',
+    name: 'the store is given nothing that a client would not want it to know: no name, no secret, no cookie',
     check: async ({ serve, store }) => {
-      const names: string[] = []
-      const begin = store.records.begin.bind(store.records)
-      const spying = {
-        ...store,
-        records: {
-          ...store.records,
-          begin: (request: Parameters<typeof begin>[0]) => {
-            names.push(request.record)
-            return begin(request)
-          },
+      const service = await serve([['idempotency'], ['lock', { key: 'a' }]], ({ setHeader }) => {
+        setHeader('Set-Cookie', 'session=secret-of-the-answer')
+        return json('done', 201, [['X-Token', 'secret-of-a-header']])
+      })
+      const first = await service.client.post('/', {
+        key: 'the}key{of-a-client',
+        headers: {
+          authorization: 'Bearer secret',
+          cookie: 'session=secret',
+          'x-api-key': 'secret',
         },
+        body: { password: 'secret-of-the-body' },
+      })
+      expect(first.status).toBe(201)
+      const records = store.given.filter((_args, at) => store.calls[at] === 'records.begin')
+      expect(records).toMatchObject([
+        [{ record: expect.stringMatching(/^idempotency:[\w-]{43}$/) }],
+      ])
+      const everything = JSON.stringify(store.given)
+      expect(everything).toContain('done')
+      expect(everything).not.toMatch(/secret|the\}key|Bearer|session/i)
+    },
+  },
+  {
+    name: 'a scope that is no name is a fault of the application, and the handler does not run',
+    check: async ({ serve, store }) => {
+      const scopes = ['', null, 7, {}]
+      const service = await serve([['idempotency', { scope: () => scopes.pop() as string }]], () =>
+        json('ran'),
+      )
+      while (scopes.length > 0) {
+        expect((await service.client.post('/', { key: 'k' })).status).toBe(500)
       }
-      const service = await serve([['idempotency', { provider: spying }]], () => json('done'))
-      await service.client.post('/', { key: 'a}{b', headers: { authorization: 'Bearer secret' } })
-      expect(names).toEqual([expect.stringMatching(/^idempotency:[\w-]{43}$/)])
+      expect(service.runs()).toBe(0)
+      expect(store.calls).toEqual([])
     },
   },
   {

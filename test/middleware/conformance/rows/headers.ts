@@ -130,6 +130,33 @@ const rows: Row[] = [
       ])
     },
   },
+  {
+    name: 'a replay is for the origin that asks now; preflight requests need no key',
+    check: async ({ store, serveAll }) => {
+      const service = await serveAll({
+        use: [
+          ['cors'],
+          ['requestScope', { provider: store }],
+          ['idempotency', { required: true, methods: ['POST', 'OPTIONS'] }],
+        ],
+        routes: { 'POST /': { handler: () => json('done', 201, [['Vary', 'Accept']]) } },
+      })
+      const preflight = await service.client.request({
+        method: 'OPTIONS',
+        headers: { origin: 'https://a.example', 'access-control-request-method': 'POST' },
+      })
+      expect(preflight.status).toBe(204)
+      for (const origin of ['https://a.example', 'https://b.example']) {
+        const answer = await service.client.post('/', { key: 'k', headers: { origin } })
+        expect([answer.status, answer.headers['access-control-allow-origin']]).toEqual([
+          201,
+          origin,
+        ])
+        expect(answer.all('vary').join(', ')).toMatch(/^(?=.*Origin)(?=.*Accept)/i)
+      }
+      expect(service.runs()).toBe(1)
+    },
+  },
   ...(['outside', 'inside'] as const).map(
     (where): Row => ({
       name: `a session that sets its cookie last does so ${where} of the guards as well`,

@@ -5,7 +5,9 @@ import { breakers } from './breakers.ts'
 import { callers } from './callers.ts'
 import { capture } from './capture.ts'
 import { clients } from './clients.ts'
+import { deploys } from './deploys.ts'
 import { disconnects } from './disconnects.ts'
+import { drains } from './drains.ts'
 import { failures } from './failures.ts'
 import { fingerprints } from './fingerprints.ts'
 import { headers } from './headers.ts'
@@ -20,17 +22,21 @@ import { retries } from './retries.ts'
 import { scopes } from './scopes.ts'
 import { streams } from './streams.ts'
 import { timeouts } from './timeouts.ts'
+import { upgrades } from './upgrades.ts'
+import { uploads } from './uploads.ts'
 import { wire } from './wire.ts'
 
 export const groups: readonly RowGroup[] = [
   keys,
   retries,
   fingerprints,
+  uploads,
   callers,
   headers,
   capture,
   streams,
   failures,
+  deploys,
   disconnects,
   locks,
   permits,
@@ -39,8 +45,10 @@ export const groups: readonly RowGroup[] = [
   breakers,
   timeouts,
   scopes,
+  drains,
   mounting,
   options,
   outages,
   wire,
+  upgrades,
 ]

@@ -36,6 +36,8 @@ const invalid: readonly (readonly [what: string, lines: readonly string[]])[] = 
   ['a quote that does not end', ['"order-1']],
   ['something behind the quote', ['"order-1"x']],
   ['a parameter without a name', ['"order-1";']],
+  ['a parameter that is none', ['"order-1";a=(1)']],
+  ['a parameter in capitals', ['"order-1";A=1']],
   ['a backslash before anything else', ['"a\\b"']],
   ['a bare quote', ['a"b']],
   ['a bare backslash', ['a\\b']],
@@ -114,6 +116,20 @@ const rows: Row[] = [
       const refused = await service.client.post('/', { key: '123456789' })
       expectProblem(refused, problems.keyInvalid)
       expect(refused.json<{ detail: string }>().detail).toContain('8')
+    },
+  },
+  {
+    name: 'with `strictSyntax` the bare form is refused, and the quoted one is the same key as ever',
+    check: async ({ serve, store }) => {
+      const service = await serve([['idempotency', { strictSyntax: true }]], ({ run }) => json(run))
+      const send = (key: string) =>
+        service.client.post('/', { headers: { 'idempotency-key': key } })
+      for (const bare of ['k-1', '7', '?1', ':aGVsbG8=:', '@1659578233', 'a;b']) {
+        expectProblem(await send(bare), problems.keyInvalid)
+      }
+      expect(store.calls).toEqual([])
+      expect((await send('"k-1"')).json()).toBe(1)
+      expect((await send('"k-1"; v=1')).json()).toBe(1)
     },
   },
   {

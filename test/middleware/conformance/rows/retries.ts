@@ -8,6 +8,7 @@ import type {
   StoredAnswer,
 } from '../../../../src/middleware/engine/index.ts'
 import { deferred } from '../../../support/deferred.ts'
+import { eventually } from '../../../support/eventually.ts'
 import { fails, hangs, landsAfter } from '../../../support/faulty-adapter.ts'
 import type { Answered } from '../client.ts'
 import { expectProblem, problems } from '../problem.ts'
@@ -96,6 +97,98 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'with `wait` a retry waits for the first answer, in this process and in another, and is its replay',
+    check: async ({ serve, serveAll, otherProcess }) => {
+      const gate = deferred()
+      const begun = deferred()
+      const guard: Mount = ['idempotency', { wait: 10_000 }]
+      const one = await serve([guard], async () => {
+        begun.resolve()
+        await gate.promise
+        return json('done', 201)
+      })
+      const other = otherProcess()
+      const two = await serveAll({
+        use: [['requestScope', { provider: other }]],
+        routes: { 'POST /': { guards: [guard], handler: () => json('twice') } },
+      })
+      const running = one.client.send({ key: 'k' })
+      await begun.promise
+      const waiting = [one, two].map(({ client }) => client.post('/', { key: 'k' }))
+      await eventually(() => other.calls.length > 1, { what: 'the other process asks again' })
+      gate.resolve()
+      for (const again of waiting) expectReplay(await again, await running.answer)
+      expect([one.runs(), two.runs()]).toEqual([1, 0])
+    },
+  },
+  {
+    name: 'once `wait` is over, a retry is told to come again',
+    check: async ({ serve }) => {
+      const gate = deferred()
+      const begun = deferred()
+      const service = await serve([['idempotency', { wait: 200 }]], async () => {
+        begun.resolve()
+        await gate.promise
+        return json('done')
+      })
+      const running = service.client.send({ key: 'k' })
+      await begun.promise
+      const asked = performance.now()
+      expectProblem(await service.client.post('/', { key: 'k' }), problems.inProgress)
+      expect(performance.now() - asked).toBeGreaterThanOrEqual(199)
+      gate.resolve()
+      await running.answer
+    },
+  },
+  {
+    name: 'a retry that waits for a request which leaves nothing runs itself; another payload does not wait',
+    check: async ({ serve, store }) => {
+      const gate = deferred()
+      const begun = deferred()
+      const service = await serve([['idempotency', { wait: 10_000 }]], async ({ run }) => {
+        begun.resolve()
+        if (run > 1) return json('done')
+        await gate.promise
+        return text('not now', 503)
+      })
+      const running = service.client.send({ key: 'k', body: { a: 1 } })
+      await begun.promise
+      const waiting = service.client.send({ key: 'k', body: { a: 1 } })
+      await eventually(() => store.calls.length > 2)
+      const mismatch = await service.client.post('/', { key: 'k', body: { a: 2 } })
+      expectProblem(mismatch, problems.mismatch)
+      gate.resolve()
+      expect((await running.answer).status).toBe(503)
+      expect((await waiting.answer).json()).toBe('done')
+      expect(service.runs()).toBe(2)
+    },
+  },
+  {
+    name: 'a client that leaves while it waits for the first answer asks the store no more, and runs nothing',
+    check: async ({ serve, store }) => {
+      const gate = deferred()
+      const begun = deferred()
+      const service = await serve([['idempotency', { wait: 10_000 }]], async () => {
+        begun.resolve()
+        await gate.promise
+        return text('not now', 503)
+      })
+      const running = service.client.send({ key: 'k' })
+      await begun.promise
+      const waiting = service.client.send({ key: 'k' })
+      await eventually(() => store.calls.length > 2)
+      waiting.leave()
+      // As long as the longest pause between two questions.
+      await sleep(1_100)
+      const asked = store.calls.length
+      gate.resolve()
+      await running.answer
+      await sleep(1_100)
+      expect(store.calls.slice(asked)).toEqual(['records.drop'])
+      expect(service.runs()).toBe(1)
+    },
+  },
+  {
     name: 'of many identical requests at once, one runs; the others conflict or replay',
     check: async ({ serve }) => {
       const service = await serve([['idempotency']], async ({ run }) => {
@@ -168,6 +261,85 @@ const rows: Row[] = [
       },
     }),
   ),
+  ...[500, 502, 503].map(
+    (status): Row => ({
+      name: `with \`storeServerErrors\` ${status} is for good as well: a retry gets it again`,
+      check: async ({ serve }) => {
+        const service = await serve([['idempotency', { storeServerErrors: true }]], () =>
+          json({ status }, status),
+        )
+        const first = await service.client.post('/', { key: 'k' })
+        expect(first.status).toBe(status)
+        expectReplay(await service.client.post('/', { key: 'k' }), first)
+        expect(service.runs()).toBe(1)
+      },
+    }),
+  ),
+  {
+    name: 'with `storeServerErrors` a thrown error is for good too; a 429 and the refusal of an inner guard are not',
+    check: async ({ serve, store }) => {
+      const service = await serve(
+        [
+          ['idempotency', { storeServerErrors: true }],
+          ['lock', { key: 'a' }],
+        ],
+        ({ run, header }) => {
+          if (header('x-throw')) throw new Error('out of order')
+          return run < 4 ? text('not now', 429) : json('done')
+        },
+      )
+      const failing = { key: 'one', headers: { 'x-throw': 'yes' } }
+      const first = await service.client.post('/', failing)
+      expect(first.status).toBe(500)
+      const again = await service.client.post('/', failing)
+      expect([again.status, again.text, again.headers['idempotent-replayed']]).toEqual([
+        500,
+        first.text,
+        'true',
+      ])
+      expect((await service.client.post('/', { key: 'two' })).status).toBe(429)
+      expect((await service.client.post('/', { key: 'two' })).status).toBe(429)
+      store.always('grants.acquire', fails(new Error('gone')))
+      const refused = await service.client.post('/', { key: 'two' })
+      expectProblem(refused, problems.storeUnavailable)
+      store.always('grants.acquire', undefined)
+      expect((await service.client.post('/', { key: 'two' })).json()).toBe('done')
+    },
+  },
+  {
+    name: "with `commit: 'after'` the answer does not wait for its record, which is there soon",
+    check: async ({ serve, store }) => {
+      const gate = deferred()
+      store.always('records.commit', landsAfter(gate.promise))
+      const service = await serve([['idempotency', { commit: 'after' }]], ({ run }) => json(run))
+      const first = await service.client.post('/', { key: 'k' })
+      expect(first.json()).toBe(1)
+      expectProblem(await service.client.post('/', { key: 'k' }), problems.inProgress)
+      gate.resolve()
+      const again = await eventually(async () => {
+        const answer = await service.client.post('/', { key: 'k' })
+        return answer.status === 200 && answer
+      })
+      expectReplay(again, first)
+      expect(service.runs()).toBe(1)
+    },
+  },
+  {
+    name: "with `commit: 'after'` a refusal is answered as ever, and a record that cannot be written is an event",
+    check: async ({ serve, store }) => {
+      store.always('records.commit', fails(new Error('The disk is full')))
+      const service = await serve([['idempotency', { commit: 'after', required: true }]], () =>
+        json('done', 201),
+      )
+      expectProblem(await service.client.post('/'), problems.keyMissing)
+      expect((await service.client.post('/', { key: 'k' })).status).toBe(201)
+      await eventually(() =>
+        store.events.some(({ name }) => name === 'holdfast.idempotency.commit_failed'),
+      )
+      expectProblem(await service.client.post('/', { key: 'k' }), problems.inProgress)
+      expect(service.runs()).toBe(1)
+    },
+  },
   {
     name: 'without a key a request passes, and nothing is stored',
     check: async ({ serve, store }) => {
@@ -180,16 +352,33 @@ const rows: Row[] = [
     },
   },
   {
-    name: 'without a required key a request is refused, with a link to the documentation',
+    name: 'every refusal links to the documentation, and says what is the matter',
     check: async ({ serve }) => {
+      const gate = deferred()
+      const begun = deferred()
       const service = await serve(
         [['idempotency', { required: true, docsUrl: 'https://shop.example/idempotency' }]],
-        () => json('ran'),
+        async () => {
+          begun.resolve()
+          await gate.promise
+          return json('ran')
+        },
       )
-      const answer = await service.client.post('/')
-      expectProblem(answer, problems.keyMissing)
-      expect(answer.headers.link).toBe('<https://shop.example/idempotency>; rel="describedby"')
-      expect(service.runs()).toBe(0)
+      const running = service.client.send({ key: 'k' })
+      await begun.promise
+      const refusals = [
+        [await service.client.post('/'), problems.keyMissing],
+        [await service.client.post('/', { key: 'a b' }), problems.keyInvalid],
+        [await service.client.post('/', { key: 'k' }), problems.inProgress],
+        [await service.client.post('/', { key: 'k', body: { a: 1 } }), problems.mismatch],
+      ] as const
+      for (const [answer, problem] of refusals) {
+        expectProblem(answer, problem)
+        expect(answer.headers.link).toBe('<https://shop.example/idempotency>; rel="describedby"')
+      }
+      gate.resolve()
+      expect((await running.answer).headers.link).toBeUndefined()
+      expect(service.runs()).toBe(1)
     },
   },
   ...['GET', 'PUT', 'DELETE'].map(
@@ -323,6 +512,35 @@ const rows: Row[] = [
       const { retry } = await afterACrash(bench, { recover: () => verdicts.shift() })
       expectProblem(await retry(), problems.outcomeUnknown)
       expect((await retry()).json()).toEqual({ run: 1, recovered: true })
+    },
+  },
+  {
+    name: 'a `recover` that answers no answer is a fault of the application, and leaves the outcome unknown',
+    check: async (bench) => {
+      const verdicts = [{ value: 'found' }, { value: { status: 99, headers: [], body: '' } }]
+      const { retry, runs } = await afterACrash(bench, {
+        recover: () => verdicts.pop() as Resolution<StoredAnswer>,
+      })
+      expect([(await retry()).status, (await retry()).status]).toEqual([500, 500])
+      expectProblem(await retry(), problems.outcomeUnknown)
+      expect(runs()).toBe(0)
+    },
+  },
+  {
+    name: 'what `recover` finds is replayed without the headers that belong to nobody else',
+    check: async (bench) => {
+      const headers: StoredAnswer['headers'] = [
+        ['Set-Cookie', 'session=secret'],
+        ['Date', 'yesterday'],
+        ['Location', '/p1'],
+      ]
+      const { retry } = await afterACrash(bench, {
+        recover: () => ({ value: { status: 201, headers, body: 'AP8=', encoding: 'base64' } }),
+      })
+      const answer = await retry()
+      expect([answer.status, [...answer.bytes]]).toEqual([201, [0, 255]])
+      expect([answer.headers.location, answer.headers['set-cookie']]).toEqual(['/p1', undefined])
+      expect(answer.headers.date).not.toBe('yesterday')
     },
   },
   {

@@ -1,5 +1,6 @@
 // The scope of a request: one for each, with its store, until its handler has ended.
 
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { currentScope, scope } from '../../../../src/index.ts'
@@ -64,6 +65,36 @@ const rows: Row[] = [
       expect(store.events).toMatchObject([
         { name: 'holdfast.callback.failed', error: { message: 'stuck' } },
       ])
+    },
+  },
+  {
+    name: 'with `detachOnDisconnect` a client that leaves changes nothing for the handler',
+    check: async ({ serveAll, store }) => {
+      const begun = deferred()
+      const gate = deferred()
+      const ended = deferred<boolean>()
+      const service = await serveAll({
+        use: [['requestScope', { provider: store, detachOnDisconnect: true }]],
+        routes: {
+          'POST /': {
+            handler: async ({ signal }) => {
+              begun.resolve()
+              await gate.promise
+              ended.resolve(signal.aborted)
+              return json('done')
+            },
+          },
+        },
+      })
+      const connected = once(service.server, 'connection')
+      const sent = service.client.send({})
+      await begun.promise
+      const [socket] = await connected
+      const closed = once(socket, 'close')
+      sent.leave()
+      await closed
+      gate.resolve()
+      expect(await ended.promise).toBe(false)
     },
   },
   {

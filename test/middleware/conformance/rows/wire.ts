@@ -1,7 +1,11 @@
 // What clients do with a connection: many requests at once, pipelines, and asking before they send.
 
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
+import { deferred } from '../../../support/deferred.ts'
+import { eventually } from '../../../support/eventually.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { expectReplay } from '../replay.ts'
 import { json } from '../reply.ts'
@@ -67,6 +71,106 @@ const rows: Row[] = [
         requestText({ body }, 'X-Sleep: 0'),
       )
       expect(parseAnswers(received).map(({ status }) => status)).toEqual([504, 200, 200])
+    },
+  },
+  {
+    name: 'a client that leaves while a pipelined request waits for its turn: its handler goes on, and its retry never runs',
+    check: async ({ serveAll, store }) => {
+      const gates = { first: deferred(), second: deferred() }
+      const begun = deferred()
+      const service = await serveAll({
+        use: [['requestScope', { provider: store }], ['idempotency']],
+        routes: {
+          'POST /first': {
+            handler: async () => {
+              await gates.first.promise
+              return json('first')
+            },
+          },
+          'POST /second': {
+            handler: async ({ run }) => {
+              begun.resolve()
+              await gates.second.promise
+              return json(run, 201)
+            },
+          },
+        },
+      })
+      const socket = connect(service.port, '127.0.0.1')
+      socket.write(
+        requestText({ path: '/first', body, close: false }, key('a')) +
+          requestText({ path: '/second', body, close: false }, key('b')),
+      )
+      const [connection] = (await once(service.server, 'connection')) as [Socket]
+      await begun.promise
+      const closed = new Promise((resolve) => connection.once('close', resolve))
+      socket.destroy()
+      await closed
+      const retry = () => service.client.post('/second', { key: 'b', body })
+      expectProblem(await retry(), problems.inProgress)
+      gates.second.resolve()
+      const again = await eventually(async () => {
+        const answer = await retry()
+        return answer.status === 201 && answer
+      })
+      expect([again.json(), again.headers['idempotent-replayed']]).toEqual([1, 'true'])
+      gates.first.resolve()
+      expect(service.runs('POST /second')).toBe(1)
+    },
+  },
+  {
+    name: 'a stream that waits for its turn on a connection that goes holds its lock no longer than it may',
+    check: async ({ serveAll, store }) => {
+      const gate = deferred()
+      const begun = deferred()
+      async function* chunks() {
+        begun.resolve()
+        // More than is buffered for a connection that is not its turn yet.
+        for (let at = 0; at < 100; at++) yield 'x'.repeat(65_536)
+      }
+      const service = await serveAll({
+        use: [['requestScope', { provider: store }]],
+        routes: {
+          'POST /first': {
+            handler: async () => {
+              await gate.promise
+              return json('first')
+            },
+          },
+          'POST /second': {
+            guards: [['lock', { key: 'a', ttl: 1_200 }]],
+            handler: () => ({ as: 'stream', chunks }),
+          },
+        },
+      })
+      const socket = connect(service.port, '127.0.0.1')
+      socket.write(
+        requestText({ path: '/first', body, close: false }) +
+          requestText({ path: '/second', body, close: false }),
+      )
+      await begun.promise
+      socket.destroy()
+      await eventually(async () => (await store.grants.inspect('lock:a')).holders.length === 0)
+      gate.resolve()
+    },
+  },
+  {
+    name: 'a handler that waits for the rest of a body whose client has gone holds its lock no longer than its ttl',
+    only: 'hono',
+    check: async ({ serve, store }) => {
+      const service = await serve(
+        [
+          ['timeout', 100],
+          ['lock', { key: 'a', ttl: 1_200 }],
+        ],
+        () => json('read'),
+      )
+      const socket = connect(service.port, '127.0.0.1')
+      socket.write(requestText({ body: 'x'.repeat(100_000) }).slice(0, 1_000))
+      expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 504 /)
+      expect((await store.grants.inspect('lock:a')).holders).toHaveLength(1)
+      socket.destroy()
+      await eventually(async () => (await store.grants.inspect('lock:a')).holders.length === 0)
     },
   },
   {

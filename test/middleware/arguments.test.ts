@@ -1,0 +1,71 @@
+// What the middlewares are told wrongly is found when they are made, before any request.
+
+import { describe, expect, test } from 'vitest'
+import { isInvalidArgumentError, MemoryAdapter } from '../../src/index.ts'
+import * as express from '../../src/middleware/express/index.ts'
+import * as hono from '../../src/middleware/hono/index.ts'
+
+const wrong = {
+  idempotency: {
+    wait: [-1, '1s', null],
+    commit: ['later', true],
+    storeServerErrors: ['yes', 1],
+    strictSyntax: ['yes', 1],
+    required: ['yes', 1],
+    takeover: ['yes'],
+    ttl: [0, -1, '24h'],
+    lease: [0, 1.5],
+    maxKeyLength: [0, 1.5, 70_000],
+    maxRequestBytes: [0, 2 ** 27],
+    maxAnswerBytes: [0, '1mb'],
+    methods: ['POST', ['PO ST'], [7]],
+    headers: ['x-own', ['x own'], ['x-own\r\nx-evil: 1'], ['']],
+    replayHeader: ['', 'Idempotent Replayed', 'X:Y', 7],
+    docsUrl: ['', 'https://shop.example/a b', 'https://shop.example/>; rel="next', 'a\r\nb', 7],
+    scope: ['tenant', null, ''],
+    fingerprint: ['body', null],
+    recover: [{}],
+    onStoreError: ['ignore'],
+    problemBase: [''],
+    skip: [true],
+    provider: [{}, 'redis://localhost'],
+  },
+  requestScope: {
+    timeout: [0, -1, '10s'],
+    detachOnDisconnect: ['yes', 1],
+    provider: [{}],
+  },
+} as const
+
+describe.each([
+  ['express', express],
+  ['hono', hono],
+])('in %s', (_framework, middlewares) => {
+  for (const [name, options] of Object.entries(wrong)) {
+    const make = middlewares[name as keyof typeof wrong] as (options: unknown) => unknown
+    test.each(
+      Object.entries(options).flatMap(([option, values]) =>
+        (values as readonly unknown[]).map((value) => [option, value] as const),
+      ),
+    )(`${name}() refuses %s: %j`, (option, value) => {
+      expect(() => make({ [option]: value })).toThrow(expect.toSatisfy(isInvalidArgumentError))
+      expect(() => make({ [option]: value })).toThrow(new RegExp(`\`${option}\``))
+    })
+
+    test(`${name}() refuses options that are none`, () => {
+      for (const value of [null, 7, 'options']) {
+        expect(() => make(value)).toThrow(expect.toSatisfy(isInvalidArgumentError))
+      }
+    })
+  }
+
+  test('a drain refuses what is no server and no time', async () => {
+    const scopes = middlewares.requestScope({ provider: new MemoryAdapter() })
+    for (const options of [null, { server: {} }, { timeout: -1 }, { grace: 0 }]) {
+      await expect(scopes.drain(options as never)).rejects.toSatisfy(isInvalidArgumentError)
+    }
+    expect(scopes.draining).toBe(false)
+    expect(await scopes.drain()).toEqual({ aborted: 0, abandoned: 0 })
+    expect(scopes.draining).toBe(true)
+  })
+})
