@@ -12,6 +12,8 @@ import {
 import {
   addressKey,
   circuitBreaker,
+  type Drained,
+  type DrainOptions,
   type HoldfastState,
   idempotency,
   lock,
@@ -42,6 +44,8 @@ app.post('/orders/:id/ship', lock({ key: (req) => `order:${req.params.id}` }), (
   req.holdfast.lock.fencingToken
   res.json({ token, recovered })
 })
+
+void requestScope().drain({ server: app.listen(0) })
 
 app.get(
   '/reports',
@@ -143,3 +147,30 @@ protect({ locks: { key: 'a' } })
 requestScope({ provider: new Map() })
 // @ts-expect-error - what is recovered is an answer
 idempotency({ recover: () => ({ value: { status: '201' } }) })
+
+// Every option of an idempotent route, and no other value for it.
+idempotency({
+  wait: 2_000,
+  commit: 'after',
+  storeServerErrors: true,
+  strictSyntax: true,
+  maxKeyLength: 64,
+  docsUrl: 'https://shop.example/idempotency',
+  replayHeader: 'X-Replayed',
+  recover: (_key, lost, req) =>
+    req.get('x-found') && lost.startedAt ? { retry: true } : undefined,
+})
+// @ts-expect-error - a record is written before its answer or after it
+idempotency({ commit: 'never' })
+// @ts-expect-error - durations are numbers of milliseconds
+idempotency({ wait: '2s' })
+// @ts-expect-error - either it lets the client go or it does not
+requestScope({ detachOnDisconnect: 'yes' })
+
+const scopes = requestScope({ provider, detachOnDisconnect: true })
+const limits: DrainOptions = { timeout: 10_000, grace: 1_000 }
+const drained: Promise<Drained> = scopes.drain(limits)
+same<typeof scopes.draining, boolean>(true)
+void drained.then(({ aborted, abandoned }) => aborted + abandoned)
+// @ts-expect-error - a server can be closed
+scopes.drain({ server: {} })

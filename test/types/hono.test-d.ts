@@ -1,5 +1,6 @@
 // What Hono handlers and options are typed as, without a cast; checked by the compiler and never run.
 
+import { serve } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { hc } from 'hono/client'
 import {
@@ -12,6 +13,8 @@ import {
 import {
   addressKey,
   circuitBreaker,
+  type Drained,
+  type DrainOptions,
   type HoldfastState,
   idempotency,
   lock,
@@ -24,6 +27,8 @@ import {
 import { same } from './same.ts'
 
 const provider = new MemoryAdapter()
+
+void requestScope().drain({ server: serve({ fetch: new Hono().fetch }) })
 
 const app = new Hono<{ Variables: { user: string } }>()
   .use(requestScope({ provider, timeout: 30_000 }))
@@ -137,3 +142,30 @@ protect({ locks: { key: 'a' } })
 requestScope({ provider: new Map() })
 // @ts-expect-error - a refusal is answered with a response
 lock({ key: 'a', onRefused: () => 'sorry' })
+
+// Every option of an idempotent route, and no other value for it.
+idempotency({
+  wait: 2_000,
+  commit: 'after',
+  storeServerErrors: true,
+  strictSyntax: true,
+  maxKeyLength: 64,
+  docsUrl: 'https://shop.example/idempotency',
+  replayHeader: 'X-Replayed',
+  recover: (_key, lost, c) =>
+    c.req.header('x-found') && lost.startedAt ? { retry: true } : undefined,
+})
+// @ts-expect-error - a record is written before its answer or after it
+idempotency({ commit: 'never' })
+// @ts-expect-error - durations are numbers of milliseconds
+idempotency({ wait: '2s' })
+// @ts-expect-error - either it lets the client go or it does not
+requestScope({ detachOnDisconnect: 'yes' })
+
+const scopes = requestScope({ provider, detachOnDisconnect: true })
+const limits: DrainOptions = { timeout: 10_000, grace: 1_000 }
+const drained: Promise<Drained> = scopes.drain(limits)
+same<typeof scopes.draining, boolean>(true)
+void drained.then(({ aborted, abandoned }) => aborted + abandoned)
+// @ts-expect-error - a server can be closed
+scopes.drain({ server: {} })
