@@ -3,9 +3,9 @@ import type { AddressInfo, Server } from 'node:net'
 import { type Greeting, greeting } from './greeting.ts'
 import { stopTelemetry } from './telemetry.ts'
 
-/** Says how to try the service once it listens; a signal lets running requests finish, then closes everything. */
+/** Says how to try the service once it listens; a signal ends it by `close`. */
 export function announce(
-  server: Server & { closeIdleConnections?: () => void },
+  server: Server,
   told: Omit<Greeting, 'url'>,
   close: () => Promise<void>,
 ): void {
@@ -17,14 +17,9 @@ export function announce(
     console.error(`${message}: set PORT to another port`)
     process.exit(1)
   })
-  const end = (): void => {
-    // A connection is idle when its last answer has left, which is after the server was told to close.
-    const idle = setInterval(() => server.closeIdleConnections?.(), 100)
-    server.close(async () => {
-      clearInterval(idle)
-      await close()
-      await stopTelemetry()
-    })
+  const end = async (): Promise<void> => {
+    await close()
+    await stopTelemetry()
   }
   // Once: a second signal ends the process at once.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end)

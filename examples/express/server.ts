@@ -28,8 +28,9 @@ app.use((req, res, next) => {
   next()
 })
 
-// The store of all guards below.
-app.use(requestScope({ provider }))
+// The store of all guards below, and the end of the service.
+const scopes = requestScope({ provider })
+app.use(scopes)
 
 // Before idempotency(), which tells requests apart by their bodies; by the very bytes, if they are kept.
 app.use(express.json({ verify: (req, _res, bytes) => Object.assign(req, { rawBody: bytes }) }))
@@ -94,4 +95,9 @@ const onError: ErrorRequestHandler = (error, _req, res, _next) => {
 }
 app.use(onError)
 
-announce(app.listen(port, host), { framework: 'Express', redisUrl }, close)
+const server = app.listen(port, host)
+announce(server, { framework: 'Express', redisUrl }, async () => {
+  // Running requests end, with what they hold; new ones are told to go elsewhere.
+  await scopes.drain({ server })
+  await close()
+})

@@ -28,8 +28,9 @@ app.use(async (c, next) => {
   nameRequest(c.req.method, routePath(c, -1))
 })
 
-// The store of all guards below.
-app.use(requestScope({ provider }))
+// The store of all guards below, and the end of the service.
+const scopes = requestScope({ provider })
+app.use(scopes)
 
 // However often a request with one Idempotency-Key arrives, and wherever: the card is charged once.
 app.post(
@@ -84,4 +85,9 @@ app.onError((error, c) => {
   return c.json(body, status)
 })
 
-announce(serve({ fetch: app.fetch, port, hostname: host }), { framework: 'Hono', redisUrl }, close)
+const server = serve({ fetch: app.fetch, port, hostname: host })
+announce(server, { framework: 'Hono', redisUrl }, async () => {
+  // Running requests end, with what they hold; new ones are told to go elsewhere.
+  await scopes.drain({ server })
+  await close()
+})
