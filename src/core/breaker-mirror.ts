@@ -3,14 +3,14 @@ import { quietly } from '../telemetry/index.ts'
 import { attemptId } from './attempt-id.ts'
 import { after, now, type Timer } from './clock.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
-import type { Adapter, BreakerPhase, BreakerView, Counts, Grants, Outcomes } from './ports.ts'
+import type { Adapter, BreakerPhase, BreakerView, Outcomes } from './ports.ts'
 import { callStore } from './store-call.ts'
 
 /** What a circuit breaker needs of a store. */
-export interface BreakerProvider extends Pick<Adapter, 'deadline' | 'onEvent' | 'signals'> {
-  readonly counts: Counts
-  readonly grants: Grants
-}
+export type BreakerProvider = Pick<
+  Adapter,
+  'counts' | 'grants' | 'signals' | 'deadline' | 'onEvent'
+>
 
 /** A breaker as it is believed to stand. */
 export interface Standing {

@@ -11,9 +11,7 @@ import type { Adapter, Histories, HistoryEntry, HistoryMark, HistoryReply, Meta 
 import { callStore } from './store-call.ts'
 
 /** What keeping checkpoints needs of a store. */
-export interface HistoryProvider extends Pick<Adapter, 'deadline'> {
-  readonly histories: Histories
-}
+export type HistoryProvider = Pick<Adapter, 'histories' | 'deadline'>
 
 /** How long checkpoints are kept, and how many and how large. */
 export interface KeepOptions {

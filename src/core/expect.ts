@@ -1,5 +1,6 @@
 // What arguments must be, said in one form: Expected `ttl` to be …, got ….
 import { InvalidArgumentError } from './errors.ts'
+import type { Adapter } from './ports.ts'
 
 const TEN_YEARS = 315_360_000_000
 const MAX_NAME = 65_536
@@ -119,7 +120,14 @@ export function expectSignal(option: string, value: unknown): AbortSignal | unde
   return value as AbortSignal
 }
 
-/** A store adapter, or undefined. */
+const PORTS = ['grants', 'records', 'histories', 'rates', 'counts', 'signals'] as const
+
+/** A store adapter with every port, or undefined. */
+export function expectAdapter(option: string, value: Adapter | undefined): Adapter | undefined {
+  return expectProvider(option, value, PORTS)
+}
+
+/** A store adapter with some ports, or undefined. */
 export function expectProvider<A>(option: string, value: A, ports: readonly string[]): A {
   if (value === undefined) return value
   for (const port of ports) {

@@ -5,19 +5,17 @@ import { expectProvider } from './expect.ts'
 import { Guard, type GuardTerms } from './guard.ts'
 import { providerOf } from './lifetime.ts'
 import type { Limits } from './patience.ts'
-import type { Histories } from './ports.ts'
+import type { Adapter } from './ports.ts'
 
 /** What {@link Checkpointer} and {@link LeaderElection} need of a store. */
-export interface OwnershipProvider extends GrantProvider {
-  readonly histories: Histories
-}
+export type OwnershipProvider = GrantProvider & Pick<Adapter, 'histories'>
 
 /** The store of what is owned: given, that of the scope behind the signal, or the memory of this process. */
 export function ownershipProvider(
   given: OwnershipProvider | undefined,
   signal: AbortSignal | undefined,
 ): OwnershipProvider {
-  const provider = given ?? (providerOf(signal) as OwnershipProvider | undefined)
+  const provider = given ?? providerOf(signal)
   return (
     expectProvider('provider', provider, ['grants', 'histories', 'signals']) ?? defaultAdapter()
   )

@@ -439,13 +439,16 @@ export interface Transactions {
 }
 
 /**
- * A store: what {@link Lock}, {@link Semaphore} and {@link Idempotency} are given as `provider`.
+ * A store: what {@link Lock} and all other primitives are given as `provider`.
  *
  * An adapter of one's own proves itself with the suite of `holdfast/contract`.
  */
 export interface Adapter {
   readonly grants: Grants
   readonly records: Records
+  readonly histories: Histories
+  readonly rates: Rates
+  readonly counts: Counts
   readonly signals: Signals
   /** Where the store is a database that the user's own data can be in. */
   readonly transactions?: Transactions | undefined

@@ -18,16 +18,14 @@ import {
   refuse,
 } from './expect.ts'
 import { Patience } from './patience.ts'
-import type { Adapter, RateReply, RateRule, Rates, RuleStanding } from './ports.ts'
+import type { Adapter, RateReply, RateRule, RuleStanding } from './ports.ts'
 import { Reservations } from './reservations.ts'
 import { sleep } from './sleep.ts'
 import { callStore } from './store-call.ts'
 import { Turns } from './turns.ts'
 
 /** What {@link RateLimiter} needs of a store. */
-export interface RateLimitProvider extends Pick<Adapter, 'deadline' | 'onEvent'> {
-  readonly rates: Rates
-}
+export type RateLimitProvider = Pick<Adapter, 'rates' | 'deadline' | 'onEvent'>
 
 /** One rule of a {@link RateLimiter}. */
 export interface RateLimit {

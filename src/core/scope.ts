@@ -6,11 +6,11 @@ import { current, within } from './current-scope.ts'
 import { ClosedError, TimeoutError } from './errors.ts'
 import { emit } from './events.ts'
 import {
+  expectAdapter,
   expectDuration,
   expectFunction,
   expectName,
   expectOptions,
-  expectProvider,
   expectSignal,
 } from './expect.ts'
 import { setLifetime } from './lifetime.ts'
@@ -86,7 +86,7 @@ export class Scope implements AsyncDisposable {
       disposeTimeout = 10_000,
     } = expectOptions(options, '{}')
     this.name = name === undefined ? 'scope' : expectName('name', name)
-    this.provider = expectProvider('provider', provider, ['grants', 'records']) ?? parent?.provider
+    this.provider = expectAdapter('provider', provider) ?? parent?.provider
     this.#disposeTimeout = expectDuration('disposeTimeout', disposeTimeout)
     this.signal = this.#controller.signal
     for (const signal of [expectSignal('signal', options.signal), parent?.signal]) {

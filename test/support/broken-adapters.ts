@@ -14,24 +14,17 @@ import type {
 } from '../../src/core/ports.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
-/** An adapter with every port. */
-type FullAdapter = Adapter & {
-  readonly rates: Rates
-  readonly counts: Counts
-  readonly histories: Histories
-}
-
 export interface BrokenAdapter {
   /** What it does. */
   readonly name: string
-  readonly make: (working: FullAdapter, time: VirtualTime) => FullAdapter
+  readonly make: (working: Adapter, time: VirtualTime) => Adapter
   /** Checks that fail, among others. */
   readonly fails: readonly string[]
 }
 
 /** The adapter with some operations of a port replaced. */
 function change(
-  adapter: FullAdapter,
+  adapter: Adapter,
   ports: {
     readonly grants?: Partial<Grants>
     readonly records?: Partial<Records>
@@ -40,7 +33,7 @@ function change(
     readonly counts?: Partial<Counts>
     readonly signals?: Partial<Signals>
   },
-): FullAdapter {
+): Adapter {
   const { grants, histories, rates, counts, records, signals } = adapter
   return {
     deadline: adapter.deadline,
@@ -89,7 +82,7 @@ function change(
 }
 
 /** An adapter whose `acquire` asks for something else. */
-const asking = (ask: (request: GrantRequest) => GrantRequest) => (adapter: FullAdapter) =>
+const asking = (ask: (request: GrantRequest) => GrantRequest) => (adapter: Adapter) =>
   change(adapter, { grants: { acquire: (request) => adapter.grants.acquire(ask(request)) } })
 
 export const brokenAdapters: readonly BrokenAdapter[] = [

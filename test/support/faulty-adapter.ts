@@ -1,21 +1,10 @@
 // A store that hangs, fails or answers late when a test says so, around a memory store that works.
 
 import { MemoryAdapter } from '../../src/adapters/memory/index.ts'
-import type {
-  Adapter,
-  Grants,
-  Histories,
-  HoldfastEvent,
-  Records,
-  Signals,
-} from '../../src/core/ports.ts'
+import type { Adapter, HoldfastEvent } from '../../src/core/ports.ts'
+import { type CallName, tapped } from './tapped-port.ts'
 
-/** A call of a port, such as `grants.acquire`. */
-export type CallName =
-  | `grants.${keyof Grants}`
-  | `records.${keyof Records}`
-  | `histories.${keyof Histories}`
-  | `signals.${keyof Signals}`
+export type { CallName } from './tapped-port.ts'
 
 /** What becomes of a call: `carryOut` does what the store would have done. */
 export type Fault = <T>(carryOut: () => Promise<T>) => Promise<T>
@@ -61,7 +50,6 @@ export interface FaultyAdapterOptions {
 }
 
 export interface FaultyAdapter extends Adapter {
-  readonly histories: Histories
   /** The store itself, to look at or to use from another process. */
   readonly store: MemoryAdapter
   /** Every call that was made, in order. */
@@ -88,45 +76,18 @@ export function faultyAdapter({ deadline = 500 }: FaultyAdapterOptions = {}): Fa
     const fault = next.get(name)?.shift() ?? lasting.get(name)
     return fault ? fault(carryOut) : carryOut()
   }
-  const { grants, records, histories, signals } = store
   return {
     store,
     calls,
     events,
     deadline,
     onEvent: (event) => events.push(event),
-    grants: {
-      acquire: (request) => through('grants.acquire', () => grants.acquire(request)),
-      renew: (resource, id, ttl) => through('grants.renew', () => grants.renew(resource, id, ttl)),
-      release: (resource, id) => through('grants.release', () => grants.release(resource, id)),
-      beat: (resource, inbox, ids) =>
-        through('grants.beat', () => grants.beat(resource, inbox, ids)),
-      inspect: (resource) => through('grants.inspect', () => grants.inspect(resource)),
-    },
-    records: {
-      begin: (request) => through('records.begin', () => records.begin(request)),
-      renew: (record, id, lease) =>
-        through('records.renew', () => records.renew(record, id, lease)),
-      commit: (request) => through('records.commit', () => records.commit(request)),
-      drop: (record, id, notice) => through('records.drop', () => records.drop(record, id, notice)),
-      put: (request) => through('records.put', () => records.put(request)),
-      remove: (record, notice) => through('records.remove', () => records.remove(record, notice)),
-      clear: (prefix, notice) => through('records.clear', () => records.clear(prefix, notice)),
-    },
-    histories: {
-      open: (history, token, ttl) =>
-        through('histories.open', () => histories.open(history, token, ttl)),
-      append: (request) => through('histories.append', () => histories.append(request)),
-      read: (history, sequence) =>
-        through('histories.read', () => histories.read(history, sequence)),
-      list: (history) => through('histories.list', () => histories.list(history)),
-      trim: (history, keep) => through('histories.trim', () => histories.trim(history, keep)),
-      remove: (history) => through('histories.remove', () => histories.remove(history)),
-    },
-    signals: {
-      listen: (channel, listener) =>
-        through('signals.listen', () => signals.listen(channel, listener)),
-    },
+    grants: tapped(store.grants, 'grants', through),
+    records: tapped(store.records, 'records', through),
+    histories: tapped(store.histories, 'histories', through),
+    rates: tapped(store.rates, 'rates', through),
+    counts: tapped(store.counts, 'counts', through),
+    signals: tapped(store.signals, 'signals', through),
     connect: async () => {},
     isConnected: () => true,
     disconnect: async () => {},

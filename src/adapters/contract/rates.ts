@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import type { RateReply, RateRule } from '../../core/ports.ts'
 import { type ContractCheck, checks } from './check.ts'
 import { hostileNames } from './hostile-names.ts'
-import { overPort, portOf } from './optional.ts'
 import { within } from './replies.ts'
 import type { Trial } from './trial.ts'
 
@@ -22,12 +21,11 @@ function over(
     spend: (cost: number, ...rules: RateRule[]) => Promise<RateReply>,
   ) => Promise<void>,
 ): (trial: Trial) => Promise<void> {
-  return overPort('rates', (trial, rates) =>
-    check(trial, (cost, ...rules) => rates.consume({ limiter: trial.name, rules, cost })),
-  )
+  return (trial) =>
+    check(trial, (cost, ...rules) => trial.rates.consume({ limiter: trial.name, rules, cost }))
 }
 
-/** The promises of the port `rates`, which an adapter need not have. */
+/** The promises of the port `rates`. */
 export const rateChecks: readonly ContractCheck[] = checks('rates', {
   'a burst is allowed at once, and nothing beyond it': over(async (_trial, spend) => {
     for (let left = 4; left >= 0; left--) {
@@ -115,12 +113,12 @@ export const rateChecks: readonly ContractCheck[] = checks('rates', {
 
   'of many callers at once in several processes as many are allowed as a burst has': over(
     async (trial, spend) => {
-      const other = portOf(await trial.open(), 'rates')
+      const other = (await trial.open()).rates
       const replies = await Promise.all(
         Array.from({ length: CALLERS }, (_, i) =>
           i % 2
             ? spend(1, rule(10))
-            : other?.consume({ limiter: trial.name, rules: [rule(10)], cost: 1 }),
+            : other.consume({ limiter: trial.name, rules: [rule(10)], cost: 1 }),
         ),
       )
       assert.equal(replies.filter((reply) => reply?.allowed).length, 10)
@@ -131,17 +129,17 @@ export const rateChecks: readonly ContractCheck[] = checks('rates', {
     const first = rule(1, { name: 'first' })
     const second = rule(1, { name: 'second' })
     await spend(1, first, second)
-    await portOf(trial.adapter, 'rates')?.reset(trial.name, [first])
+    await trial.rates.reset(trial.name, [first])
     assert.equal((await spend(1, first)).allowed, true)
     assert.equal((await spend(1, second)).allowed, false)
   }),
 
   'limiters and rules with hostile or similar names do not touch each other': over(
     async (trial, spend) => {
-      const rates = portOf(trial.adapter, 'rates')
+      const rates = trial.rates
       for (const limiter of hostileNames(trial.name)) {
         if (!limiter.includes(trial.name)) continue
-        const reply = await rates?.consume({ limiter, rules: [rule(1)], cost: 1 })
+        const reply = await rates.consume({ limiter, rules: [rule(1)], cost: 1 })
         assert.equal(reply?.allowed, true, `${JSON.stringify(limiter.slice(0, 99))} was spent`)
       }
       for (const name of hostileNames('other')) {

@@ -1,6 +1,6 @@
 // One run of one check: fresh names, adapters that are closed afterwards, and waiting for what must come.
 import { fail } from 'node:assert/strict'
-import type { Adapter, Grants, Records } from '../../core/ports.ts'
+import type { Adapter, Counts, Grants, Histories, Rates, Records } from '../../core/ports.ts'
 import type { ContractStore } from './store.ts'
 
 /** How often a condition is looked at, and for how long, in milliseconds of the store's time. */
@@ -41,6 +41,18 @@ export class Trial {
 
   get records(): Records {
     return this.adapter.records
+  }
+
+  get histories(): Histories {
+    return this.adapter.histories
+  }
+
+  get rates(): Rates {
+    return this.adapter.rates
+  }
+
+  get counts(): Counts {
+    return this.adapter.counts
   }
 
   /** The adapter of another process. */

@@ -1,5 +1,4 @@
 // The circuit breaker guard: a route whose answers fail is left alone for a while, by all processes together.
-import type { BreakerProvider } from '../../core/breaker-mirror.ts'
 import {
   CircuitBreaker,
   type CircuitBreakerOptions,
@@ -14,7 +13,7 @@ import {
   type Guard,
   type GuardOptions,
   type Inward,
-  providerWith,
+  providerOf,
   requiredName,
   type Verdict,
 } from './guard.ts'
@@ -56,7 +55,7 @@ export function circuitBreakerGuard<A extends readonly unknown[]>(
   const breakerOf = (exchange: Exchange<A>): CircuitBreaker => {
     const guard = 'circuitBreaker()'
     const name = requiredName(guard, options, exchange)
-    const stateProvider = providerWith<A, BreakerProvider>(guard, 'counts', options, exchange)
+    const stateProvider = providerOf(options, exchange)
     return instances.get(
       stateProvider,
       name,

@@ -3,11 +3,11 @@ import { defaultAdapter } from '../../core/default-adapter.ts'
 import { InvalidArgumentError } from '../../core/errors.ts'
 import { emit } from '../../core/events.ts'
 import {
+  expectAdapter,
   expectBoolean,
   expectFunction,
   expectName,
   expectOneOf,
-  expectProvider,
 } from '../../core/expect.ts'
 import type { Passage } from '../../core/policy.ts'
 import type { Adapter, EventListener } from '../../core/ports.ts'
@@ -96,7 +96,7 @@ export interface GuardOptions<A extends readonly unknown[]> {
 /** Checks what every guard can be told. */
 export function expectGuardOptions<A extends readonly unknown[]>(options: GuardOptions<A>): void {
   const { provider, name, enabled, skip, onStoreError, onEvent, problemBase } = options
-  expectProvider('provider', provider, ['grants', 'records'])
+  expectAdapter('provider', provider)
   if (name !== undefined) expectName('name', name)
   expectBoolean('enabled', enabled, true)
   if (skip !== undefined) expectFunction('skip', skip)
@@ -174,20 +174,6 @@ export function policyNameOf<A extends readonly unknown[]>(
 ): string {
   // A given name was checked; that of a route may hold what a header cannot.
   return (nameOf(options, exchange) ?? 'default').replace(/[^\x20-\x7e]/g, '?')
-}
-
-/** The store of a guard, which must be able to do more than every store can; `guard` is who asks. */
-export function providerWith<A extends readonly unknown[], P extends object>(
-  guard: string,
-  port: keyof P & string,
-  options: GuardOptions<A>,
-  exchange: Exchange<A>,
-): Adapter & P {
-  const provider = providerOf(options, exchange) as Adapter & P
-  if (typeof provider[port] === 'object') return provider
-  throw new InvalidArgumentError(
-    `The store of ${guard} has no \`${port}\`: give it a \`provider\` that has`,
-  )
 }
 
 /** A value of an option, or what a function finds for the request. */

@@ -14,7 +14,6 @@ import {
   type RateDecision,
   type RateLimit,
   RateLimiter,
-  type RateLimitProvider,
   readRules,
 } from '../../core/rate-limiter.ts'
 import { type ClientOptions, clientNamer } from './client-address.ts'
@@ -26,7 +25,7 @@ import {
   type GuardOptions,
   type PerRequest,
   perRequest,
-  providerWith,
+  providerOf,
   requiredName,
 } from './guard.ts'
 import { Instances } from './instances.ts'
@@ -124,7 +123,7 @@ export function rateLimitGuard<A extends readonly unknown[]>(
     const limit = await perRequest(options.limit, exchange.args)
     if (limit === Number.POSITIVE_INFINITY) return undefined
     const name = requiredName('rateLimit()', options, exchange)
-    const provider = providerWith<A, RateLimitProvider>('rateLimit()', 'rates', options, exchange)
+    const provider = providerOf(options, exchange)
     return instances.get(provider, `${limit} ${name}`, () => {
       const rules = rulesOf(options, limit)
       const { mode } = options

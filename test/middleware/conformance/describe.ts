@@ -1,11 +1,12 @@
 // Registers the rows with vitest, for one framework on one store.
 
 import { describe, test } from 'vitest'
+import type { Adapter } from '../../../src/core/ports.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { Bench, RowGroup } from './row.ts'
 import { groups } from './rows/index.ts'
 import type { Framework, Service, ServiceSpec } from './service.ts'
-import { type FullStore, type SpiedStore, spiedStore } from './spied-store.ts'
+import { type SpiedStore, spiedStore } from './spied-store.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -17,7 +18,7 @@ declare module 'vitest' {
 export interface ConformanceOptions {
   readonly store: string
   /** An empty store for each row; called once more for each further connection to it. */
-  readonly open: () => () => FullStore
+  readonly open: () => () => Adapter
   /** Which rows. @defaultValue all */
   readonly rows?: readonly RowGroup[]
   /** How the framework is called in the table. @defaultValue its name */
@@ -53,7 +54,7 @@ interface OpenBench extends Bench, AsyncDisposable {
   waiting(): string[]
 }
 
-function openBench(framework: Framework, connect: () => FullStore): OpenBench {
+function openBench(framework: Framework, connect: () => Adapter): OpenBench {
   const services: Service[] = []
   const connections: SpiedStore[] = []
   const connected = (): SpiedStore => {

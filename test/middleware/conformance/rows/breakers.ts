@@ -5,12 +5,12 @@ import { expect } from 'vitest'
 import { deferred } from '../../../support/deferred.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { fails, hangs } from '../../../support/faulty-adapter.ts'
+import type { CallName } from '../../../support/tapped-port.ts'
 import type { Answered, Sent } from '../client.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { json, text } from '../reply.ts'
 import type { Bench, Row, RowGroup } from '../row.ts'
 import type { Call, Handler, Mount, Service } from '../service.ts'
-import type { CallName } from '../spied-store.ts'
 
 /** Answers with the status that the request asks for. */
 const asked: Handler = ({ header, run }) => json(run, Number(header('x-status') ?? 200))

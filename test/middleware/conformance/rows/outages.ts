@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { deferred } from '../../../support/deferred.ts'
 import { type Fault, fails, hangs } from '../../../support/faulty-adapter.ts'
+import type { CallName } from '../../../support/tapped-port.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { quotaOf } from '../quota.ts'
 import { json } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
 import type { Handler, Mount } from '../service.ts'
-import type { CallName } from '../spied-store.ts'
 
 const rows: Row[] = [
   ...(['fails', 'hangs'] as const).map(
