@@ -1,5 +1,5 @@
 // Owning something for as long as one works on it: one at a time, with a fencing token, and a history behind it.
-import { acquire, type Granted, type GrantProvider, type Wanted } from './acquire.ts'
+import { acquire, type Granted, type Wanted } from './acquire.ts'
 import { defaultAdapter } from './default-adapter.ts'
 import { expectProvider } from './expect.ts'
 import { Guard, type GuardTerms } from './guard.ts'
@@ -8,7 +8,10 @@ import type { Limits } from './patience.ts'
 import type { Adapter } from './ports.ts'
 
 /** What {@link Checkpointer} and {@link LeaderElection} need of a store. */
-export type OwnershipProvider = GrantProvider & Pick<Adapter, 'histories'>
+export type OwnershipProvider = Pick<
+  Adapter,
+  'grants' | 'histories' | 'signals' | 'transactions' | 'deadline' | 'onEvent'
+>
 
 /** The store of what is owned: given, that of the scope behind the signal, or the memory of this process. */
 export function ownershipProvider(

@@ -17,6 +17,7 @@ const details = {
   current: { token: 2, sequence: 7 },
   found: 1,
   expected: 2,
+  standings: [],
 }
 
 /** The guard of a class, by their names. */

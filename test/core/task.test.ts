@@ -352,10 +352,10 @@ describe('the circuit breaker of a task', () => {
     const [keyless] = await s.task(() => 1, { circuitBreaker: { failureThreshold: 1 } as never })
     expect(keyless?.message).toContain('Expected `key` to be')
     const { grants, records, signals, deadline } = new MemoryAdapter()
-    const provider = { grants, records, signals, deadline } as MemoryAdapter
-    await using poor = scope({ provider })
-    const [error] = await poor.task(() => 1, { circuitBreaker: { key: 'api' } })
+    const poor = { grants, records, signals, deadline } as MemoryAdapter
+    const [error] = await s.task(() => 1, { circuitBreaker: { key: 'api', stateProvider: poor } })
     expect(error).toMatchObject({ code: 'ERR_HOLDFAST_INVALID_ARGUMENT' })
+    expect(() => scope({ provider: poor })).toThrow('Expected `provider` to be a store adapter')
   })
 })
 

@@ -8,7 +8,10 @@ export type ProxyMode =
   | { readonly name: 'delay'; readonly ms: number }
 
 export interface ProxyLink {
-  /** Ends the silence: what was kept goes on its way or, with 'drop', is gone. */
+  /**
+   * Ends the silence: what was kept goes on its way or, with 'drop', is gone, and the connection with it: no network
+   * takes bytes out of the middle of one that goes on.
+   */
   resume(kept: 'deliver' | 'drop'): void
   destroy(): void
 }
@@ -38,31 +41,30 @@ export function proxyLink(
     toServer.flush()
   }
   listen(client, toServer)
+  const destroy = () => {
+    client.destroy()
+    server?.destroy()
+    toServer.stop()
+    toClient.stop()
+  }
   // A target behind a silent network does not see the connection at all until it resumes.
   if (mode().name !== 'hold') open()
 
   return {
     resume: (kept) => {
-      for (const each of [toServer, toClient]) {
-        if (kept === 'drop') each.drop()
-      }
+      if (kept === 'drop' && (toServer.hasBytes || toClient.hasBytes)) return destroy()
       if (!server) open()
       toServer.flush()
       toClient.flush()
     },
-    destroy: () => {
-      client.destroy()
-      server?.destroy()
-      toServer.stop()
-      toClient.stop()
-    },
+    destroy,
   }
 }
 
 interface Lane {
   send(event: Event): void
   flush(): void
-  drop(): void
+  readonly hasBytes: boolean
   stop(): void
 }
 
@@ -97,9 +99,8 @@ function lane(to: () => Socket | undefined, mode: () => ProxyMode): Lane {
       flush()
     },
     flush,
-    // Lost bytes are gone, but a connection that ended meanwhile has ended.
-    drop: () => {
-      queue = queue.filter(({ event }) => typeof event === 'string')
+    get hasBytes() {
+      return queue.some(({ event }) => typeof event !== 'string')
     },
     stop: () => {
       clearTimeout(timer)

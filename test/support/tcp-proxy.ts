@@ -20,7 +20,7 @@ export interface TcpProxy extends AsyncDisposable {
   readonly open: number
   /** Connections accepted since the start. */
   readonly accepted: number
-  /** Forwards everything; what a `hold` kept is delivered in order, or dropped if it said so. */
+  /** Forwards everything; what a `hold` kept is delivered in order, or lost with its connection if it said so. */
   pass(): Promise<void>
   /**
    * Keeps connections open and says nothing in either direction, as a network that loses every

@@ -1,4 +1,5 @@
 // Grants in Redis: one script for each operation.
+import { StoreCorruptError } from '../../core/errors.ts'
 import type {
   BeatReply,
   GrantReply,
@@ -91,7 +92,13 @@ export class RedisGrants implements Grants {
       TWO_HOURS,
       ...ids,
     ])) as [number, string[], string[]]
-    return { hint: Number(hint), granted, unknown }
+    // It is read when nobody waits for it who could be told.
+    if (Array.isArray(granted) && Array.isArray(unknown)) {
+      return { hint: Number(hint), granted, unknown }
+    }
+    throw new StoreCorruptError(`Redis answered something unknown about '${resource}'`, {
+      key: resource,
+    })
   }
 
   async inspect(resource: string): Promise<ResourceView> {
