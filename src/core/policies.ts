@@ -68,18 +68,10 @@ export function retryPolicy({
   }
 }
 
-/** What a holding policy may differ in. */
-export interface HoldingOptions<G extends Guard> {
-  /** Told of the guard before the work runs. */
-  readonly held?: ((guard: G) => void) | undefined
-  /** Whether the work's answer waits until the store has confirmed the release; else it has only been sent. */
-  readonly confirmsRelease?: boolean | undefined
-}
-
-/** Holds a lock or permit while the work runs; its signal aborts when the lease is lost. */
+/** Holds a lock or permit while the work runs, which it is told of; its signal aborts when the lease is lost. */
 export function holdingPolicy<G extends Guard>(
   acquire: (signal: AbortSignal) => Promise<G>,
-  { held, confirmsRelease = true }: HoldingOptions<G> = {},
+  held?: (guard: G) => void,
 ): Policy {
   return async (passage, next) => {
     const guard = await acquire(passage.signal)
@@ -87,8 +79,7 @@ export function holdingPolicy<G extends Guard>(
       held?.(guard)
       return await inside(passage, [guard.signal], next)
     } finally {
-      const released = guard[Symbol.asyncDispose]()
-      if (confirmsRelease) await released
+      await guard[Symbol.asyncDispose]()
     }
   }
 }

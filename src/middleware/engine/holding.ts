@@ -212,7 +212,7 @@ function holding<A extends readonly unknown[], G extends Held>(
     exchange.onAbandoned(() => guard.stopRenewal())
     forget = onAbort(guard.signal, () => passage.interrupt(guard.signal.reason))
   }
-  // The release leaves before the answer does; that the store confirms it is nothing a client should wait for.
-  const policy = holdingPolicy(acquire, { held, confirmsRelease: false })
+  // Whoever has the answer finds free what its request held, by whichever connection or process it asks next.
+  const policy = holdingPolicy(acquire, held)
   return policy(passage, inward).finally(() => forget?.())
 }
