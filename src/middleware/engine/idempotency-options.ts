@@ -12,6 +12,7 @@ import {
 } from '../../core/expect.ts'
 import type { Answer } from './answer.ts'
 import { expectGuardOptions, type GuardOptions, type PerRequest } from './guard.ts'
+import { KeyQuota } from './key-quota.ts'
 import type { StoredAnswer } from './stored-answer.ts'
 
 /** Options of `idempotency()`; `A` is what callbacks are given: `(req, res)` or `(c)`. */
@@ -97,6 +98,11 @@ export interface IdempotencyGuardOptions<A extends readonly unknown[]> extends G
    */
   readonly maxKeyLength?: number | undefined
   /**
+   * How many keys of a caller are kept at a time, give or take those that it has just used; more are answered 429. It
+   * costs a round trip for each new key. Default: as many as come.
+   */
+  readonly maxKeys?: number | undefined
+  /**
    * Bytes that a request body may have.
    *
    * @defaultValue 1_048_576
@@ -130,6 +136,7 @@ export interface IdempotencySettings<A extends readonly unknown[]> {
   readonly commitsAfter: boolean
   readonly strictSyntax: boolean
   readonly maxKeyLength: number
+  readonly quota: KeyQuota | undefined
   readonly maxRequestBytes: number
   readonly maxAnswerBytes: number
   readonly replayHeader: string
@@ -142,6 +149,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** A URI reference as the target of a link: nothing that could end it, or the header. */
 const LINK_TARGET = /^[\x21\x23-\x3b\x3d\x3f-\x7e]+$/
 const MOST_BYTES = 2 ** 26
+const DAY = 86_400_000
 
 /** Checks the options, and fills in what was left out. */
 export function readIdempotencyOptions<A extends readonly unknown[]>(
@@ -169,6 +177,10 @@ export function readIdempotencyOptions<A extends readonly unknown[]>(
       expectOneOf('commit', options.commit ?? 'before', ['before', 'after']) === 'after',
     strictSyntax: expectBoolean('strictSyntax', options.strictSyntax, false),
     maxKeyLength: expectInteger('maxKeyLength', options.maxKeyLength ?? 255, 1, 65_536),
+    quota:
+      options.maxKeys === undefined
+        ? undefined
+        : new KeyQuota(expectInteger('maxKeys', options.maxKeys, 2), ttl ?? DAY),
     maxRequestBytes: bytes('maxRequestBytes', 2 ** 20),
     maxAnswerBytes: bytes('maxAnswerBytes', 2 ** 18),
     replayHeader: expectToken('replayHeader', options.replayHeader ?? 'Idempotent-Replayed'),

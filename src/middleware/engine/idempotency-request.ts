@@ -63,15 +63,13 @@ export async function readFingerprint<A extends readonly unknown[]>(
   return fingerprintOf(exchange, body)
 }
 
-/** The record of a key: nobody can reach another caller's, or another route's, by choosing a key. */
-export async function recordOf<A extends readonly unknown[]>(
+/** Whose key it is. */
+export async function readCaller<A extends readonly unknown[]>(
   exchange: Exchange<A>,
-  key: string,
   { scope }: IdempotencySettings<A>,
   onEvent: GuardOptions<A>['onEvent'],
 ): Promise<string> {
-  const { method, path, args } = exchange
-  const caller = scope ? await scope(...args) : defaultScope(exchange, onEvent)
+  const caller = scope ? await scope(...exchange.args) : defaultScope(exchange, onEvent)
   if (caller === undefined) {
     const problem = { status: 400, type: 'idempotency#no-scope', retries: false }
     throw new Refusal(
@@ -80,7 +78,16 @@ export async function recordOf<A extends readonly unknown[]>(
       'invalid',
     )
   }
-  return digest([expectName('scope', caller), method, path, key])
+  return expectName('scope', caller)
+}
+
+/** The record of a key: nobody can reach another caller's, or another route's, by choosing a key. */
+export async function recordOf(
+  { method, path }: Exchange,
+  key: string,
+  caller: string,
+): Promise<string> {
+  return digest([caller, method, path, key])
 }
 
 function defaultScope<A extends readonly unknown[]>(

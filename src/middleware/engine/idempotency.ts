@@ -14,7 +14,7 @@ import {
   warnOnce,
 } from './guard.ts'
 import { type IdempotencyGuardOptions, readIdempotencyOptions } from './idempotency-options.ts'
-import { readFingerprint, readKey, recordOf } from './idempotency-request.ts'
+import { readCaller, readFingerprint, readKey, recordOf } from './idempotency-request.ts'
 import {
   isFinal,
   isStoredAnswer,
@@ -43,8 +43,9 @@ export function idempotencyGuard<A extends readonly unknown[]>(
         ? readKey(exchange, settings)
         : undefined
       if (key === undefined) return inward(passage)
+      const caller = await readCaller(exchange, settings, options.onEvent)
       const [record, fingerprint] = await Promise.all([
-        recordOf(exchange, key, settings, options.onEvent),
+        recordOf(exchange, key, caller),
         readFingerprint(exchange, settings),
       ])
       const { state } = exchange
@@ -69,6 +70,7 @@ export function idempotencyGuard<A extends readonly unknown[]>(
         readonly recovered: boolean
         stopRenewal(): void
       }): Promise<StoredAnswer | undefined> => {
+        await settings.quota?.spend(provider, caller)
         // From here on the outcome counts, whether this client hears of it or not.
         state.letGoOfClient()
         state.holdfast.idempotency = { key, replayed: false, recovered: context.recovered }

@@ -90,6 +90,25 @@ const rows: Row[] = [
     },
   },
   {
+    name: '`maxKeys` bounds the records of a caller: a new key more is answered 429, and replays and other callers are not',
+    check: async ({ serve }) => {
+      const service = await serve([['idempotency', { maxKeys: 4, ttl: 3_600_000 }]], ({ run }) =>
+        json(run),
+      )
+      const send = (key: string, authorization = 'Bearer alice') =>
+        service.client.post('/', { key, headers: { authorization } })
+      // As many at once as there is room for, and half as many again over the time that they are kept.
+      const first = await send('1')
+      expect((await send('2')).status).toBe(200)
+      const refused = await send('3')
+      expectProblem(refused, problems.quotaExceeded)
+      expect(Number(refused.headers['retry-after'])).toBeGreaterThan(60)
+      expectReplay(await send('1'), first)
+      expect((await send('3', 'Bearer bob')).status).toBe(200)
+      expect(service.runs()).toBe(3)
+    },
+  },
+  {
     name: 'a scope that is no name is a fault of the application, and the handler does not run',
     check: async ({ serve, store }) => {
       const scopes = ['', null, 7, {}]
