@@ -59,6 +59,39 @@ export const signalChecks: readonly ContractCheck[] = checks('signals', {
     assert.deepEqual(heard, [kept])
   },
 
+  'several may listen on one channel of an adapter, and one that stops leaves the others': async (
+    trial,
+  ) => {
+    const { grants, signals } = trial.adapter
+    const channel = freshId()
+    const heard: string[] = []
+    const [first, second] = await Promise.all(
+      ['first', 'second'].map((name) =>
+        listen(trial, signals, channel, { message: () => void heard.push(name) }),
+      ),
+    )
+    assert.equal(first === undefined, second === undefined, 'One of two could not listen')
+    if (!first) return
+    const callOnce = async (resource: string): Promise<void> => {
+      heard.length = 0
+      const holder = exclusive(resource)
+      await granted(grants, holder)
+      await grants.acquire(
+        exclusive(resource, { wait: true, inbox: { id: channel, listening: true } }),
+      )
+      await grants.release(resource, holder.id)
+      await trial.until('the second listener to be called', async () => {
+        await grants.beat(resource, { id: channel, listening: true }, [])
+        return heard.includes('second')
+      })
+    }
+    await callOnce(`${trial.name}:1`)
+    assert.deepEqual(heard.sort(), ['first', 'second'])
+    first.close()
+    await callOnce(`${trial.name}:2`)
+    assert.deepEqual(heard, ['second'])
+  },
+
   'closing twice, and doubting what works, are harmless': async (trial) => {
     const listening = await listen(trial, trial.adapter.signals, freshId())
     listening?.suspect()

@@ -4,6 +4,7 @@ import { StoreUnavailableError } from '../../core/errors.ts'
 import { type EventListener, emit } from '../../core/events.ts'
 import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
 import { quietly } from '../../telemetry/index.ts'
+import { Listeners } from '../wire/listeners.ts'
 import type { Clients } from './clients.ts'
 import { typed } from './failure.ts'
 import { channelOf } from './inbox.ts'
@@ -31,11 +32,12 @@ export interface SignalOptions {
 export class PostgresSignals implements Signals {
   readonly #options: SignalOptions
   readonly #listener: Listener
-  readonly #listeners = new Map<string, SignalListener>()
-  readonly #echoes = new Map<string, () => void>()
+  readonly #listeners = new Listeners()
   readonly #forgetPool: () => void
   #live = false
   #heard = false
+  #proving: Promise<void> | undefined
+  #echo: (() => void) | undefined
   #deafUntil = 0
   #restoring: NodeJS.Timeout | undefined
   #heart: NodeJS.Timeout | undefined
@@ -60,12 +62,13 @@ export class PostgresSignals implements Signals {
         { outcome: 'none' },
       )
     }
-    this.#listeners.set(channel, listener)
+    // Before it is subscribed to, so that nobody who stops meanwhile takes the channel away.
+    const remove = this.#listeners.add(channel, listener)
     try {
       await this.#subscribe([channel])
-      if (!this.#heard) await this.#prove(channel, performance.now() + deadline)
+      if (!this.#heard) await this.#proveOnce(channel, performance.now() + deadline)
     } catch (error) {
-      this.#listeners.delete(channel)
+      remove()
       throw typed(error, inbox, 'none')
     }
     const isLive = (): boolean => this.#live
@@ -75,7 +78,7 @@ export class PostgresSignals implements Signals {
       },
       suspect: () => void this.#beat(),
       close: () => {
-        if (!this.#listeners.delete(channel) || !this.#listener.isOpen) return
+        if (!remove() || !this.#listener.isOpen) return
         quietly(() => this.#listener.run(`unlisten "${channel}"`)).catch(() => {})
       },
     }
@@ -99,14 +102,22 @@ export class PostgresSignals implements Signals {
     this.#heart ??= setInterval(() => void this.#beat(), HEARTBEAT).unref()
   }
 
+  /** Whoever comes while it is proved waits for that: one channel speaks for all. */
+  #proveOnce(channel: string, until: number): Promise<void> {
+    this.#proving ??= this.#prove(channel, until).finally(() => {
+      this.#proving = undefined
+    })
+    return this.#proving
+  }
+
   /** Sends itself a message by the pool, as others would: a transaction pooler takes LISTEN and then delivers nothing. */
   async #prove(channel: string, until: number): Promise<void> {
     const heard = new Promise<boolean>((resolve) => {
       const timer = setTimeout(() => resolve(false), ECHO)
-      this.#echoes.set(channel, () => {
+      this.#echo = () => {
         clearTimeout(timer)
         resolve(true)
-      })
+      }
     })
     try {
       await quietly(() =>
@@ -116,12 +127,10 @@ export class PostgresSignals implements Signals {
       )
     } catch {
       // Not even sent: that says nothing about what arrives.
-      this.#echoes.get(channel)?.()
-      this.#echoes.delete(channel)
+      this.#echo?.()
       return
     }
     this.#heard = await heard
-    this.#echoes.delete(channel)
     if (this.#heard) return
     this.#deafUntil = performance.now() + DEAF
     emit(this.#options.onEvent, {
@@ -134,8 +143,8 @@ export class PostgresSignals implements Signals {
 
   #message(channel: string, text: string): void {
     // Only the adapter itself sends nothing.
-    if (text === '') this.#echoes.get(channel)?.()
-    else this.#listeners.get(channel)?.message(text)
+    if (text === '') this.#echo?.()
+    else this.#listeners.message(channel, text)
   }
 
   /** Asks for a sign of life; silence drops the connection, which then comes back. */
@@ -148,7 +157,7 @@ export class PostgresSignals implements Signals {
 
   #lost(): void {
     this.#live = false
-    if (this.#listeners.size > 0) this.#restoreIn(0)
+    if (this.#listeners.channels.length > 0) this.#restoreIn(0)
   }
 
   #restoreIn(wait: number): void {
@@ -158,13 +167,14 @@ export class PostgresSignals implements Signals {
 
   async #restore(waited: number): Promise<void> {
     if (this.#options.clients.ended) this.close()
-    if (this.#listeners.size === 0 || this.#live) return
+    const { channels } = this.#listeners
+    if (channels.length === 0 || this.#live) return
     try {
-      await this.#subscribe([...this.#listeners.keys()])
+      await this.#subscribe(channels)
     } catch {
       this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
       return
     }
-    for (const listener of this.#listeners.values()) listener.restored()
+    this.#listeners.restored()
   }
 }

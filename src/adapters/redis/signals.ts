@@ -1,5 +1,6 @@
 // Messages between processes by pub/sub, on one connection that comes back by itself.
 import type { Listening, SignalListener, Signals } from '../../core/ports.ts'
+import { Listeners } from '../wire/listeners.ts'
 import { isCluster, nodesOf, type RedisClient } from './client.ts'
 import { Connection } from './connection.ts'
 import { typed } from './failure.ts'
@@ -12,7 +13,7 @@ const RESTORE_MOST = 1_000
 export class RedisSignals implements Signals {
   readonly #store: Store
   readonly #connection: Connection
-  readonly #listeners = new Map<string, Set<SignalListener>>()
+  readonly #listeners = new Listeners()
   // Many processes do not all begin with the same node.
   #turn = Math.floor(Math.random() * 1_000)
   #hearing: RedisClient | undefined
@@ -30,9 +31,14 @@ export class RedisSignals implements Signals {
 
   async listen(inbox: string, listener: SignalListener): Promise<Listening> {
     const channel = this.#store.channel(inbox)
-    await this.#subscribe([channel])
-    const listeners = this.#listeners.get(channel) ?? new Set()
-    this.#listeners.set(channel, listeners.add(listener))
+    // Before it is subscribed to, so that nobody who stops meanwhile takes the channel away.
+    const remove = this.#listeners.add(channel, listener)
+    try {
+      await this.#subscribe([channel])
+    } catch (error) {
+      remove()
+      throw error
+    }
     const isLive = (): boolean => this.#hearing !== undefined
     return {
       get live() {
@@ -40,9 +46,7 @@ export class RedisSignals implements Signals {
       },
       suspect: () => void this.#probe(),
       close: () => {
-        if (!listeners.delete(listener) || listeners.size > 0) return
-        this.#listeners.delete(channel)
-        this.#hearing?.unsubscribe(channel).catch(() => {})
+        if (remove()) this.#hearing?.unsubscribe(channel).catch(() => {})
       },
     }
   }
@@ -61,7 +65,7 @@ export class RedisSignals implements Signals {
         if (this.#hearing === client) return
         this.#hearing = client
         client.on('message', (channel: string, text: string) => {
-          for (const listener of this.#listeners.get(channel) ?? []) listener.message(text)
+          this.#listeners.message(channel, text)
         })
       })
     } catch (error) {
@@ -89,7 +93,7 @@ export class RedisSignals implements Signals {
 
   #lost(): void {
     this.#hearing = undefined
-    if (this.#listeners.size > 0) this.#restoreIn(0)
+    if (this.#listeners.channels.length > 0) this.#restoreIn(0)
   }
 
   #restoreIn(wait: number): void {
@@ -98,15 +102,14 @@ export class RedisSignals implements Signals {
   }
 
   async #restore(waited: number): Promise<void> {
-    if (this.#listeners.size === 0 || this.#hearing) return
+    const { channels } = this.#listeners
+    if (channels.length === 0 || this.#hearing) return
     try {
-      await this.#subscribe([...this.#listeners.keys()])
+      await this.#subscribe(channels)
     } catch {
       this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
       return
     }
-    for (const listeners of this.#listeners.values()) {
-      for (const listener of listeners) listener.restored()
-    }
+    this.#listeners.restored()
   }
 }
