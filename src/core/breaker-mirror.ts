@@ -60,6 +60,8 @@ export class BreakerMirror {
   #sequence = 0
   #timer: Timer | undefined
   #reporting: Promise<void> | undefined
+  /** The report that has not begun. */
+  #next: Promise<void> | undefined
   #syncedAt = Number.NEGATIVE_INFINITY
   #first: Promise<void> | undefined
   #awayUntil = 0
@@ -124,12 +126,10 @@ export class BreakerMirror {
   }
 
   /** Reports what is pending and learns how the breaker stands; never rejects. */
-  async report(): Promise<void> {
-    while (this.#reporting) await this.#reporting
-    this.#reporting = this.#report().finally(() => {
-      this.#reporting = undefined
-    })
-    await this.#reporting
+  report(): Promise<void> {
+    // All who come while one is on its way share the next one: a thousand failed calls are told in one report.
+    this.#next ??= this.#reportNext()
+    return this.#next
   }
 
   /** Makes a transition from the standing that is believed; never rejects. */
@@ -169,6 +169,15 @@ export class BreakerMirror {
     await quietly(
       () => callStore(resource, LONGEST_CALL, () => backend.grants.release(resource, id)).answer,
     ).catch(() => {})
+  }
+
+  async #reportNext(): Promise<void> {
+    await this.#reporting
+    this.#next = undefined
+    this.#reporting = this.#report().finally(() => {
+      this.#reporting = undefined
+    })
+    await this.#reporting
   }
 
   async #report(): Promise<void> {

@@ -31,6 +31,32 @@ function breakers(count: number, options: CircuitBreakerOptions = {}) {
   ) as [CircuitBreaker, CircuitBreaker, CircuitBreaker]
 }
 
+/** A breaker, and how often it has asked its store. */
+function counted(): { readonly breaker: CircuitBreaker; asked(): number } {
+  const store = new MemoryAdapter()
+  let asked = 0
+  const counting = <P extends object>(port: P): P =>
+    new Proxy(port, {
+      get: (target, name) => {
+        const method = Reflect.get(target, name)
+        if (typeof method !== 'function') return method
+        return (...args: unknown[]) => {
+          asked++
+          return method.apply(target, args)
+        }
+      },
+    })
+  const stateProvider: BreakerProvider = {
+    deadline: 1_000,
+    onEvent: undefined,
+    signals: store.signals,
+    counts: counting(store.counts),
+    grants: counting(store.grants),
+  }
+  const breaker = new CircuitBreaker({ stateProvider, key: 'api' })
+  return { breaker, asked: () => asked }
+}
+
 async function failing(breaker: CircuitBreaker, times: number): Promise<void> {
   for (let call = 0; call < times; call++) await breaker.execute(fail).catch(() => {})
 }
@@ -92,32 +118,24 @@ describe('a breaker', () => {
   })
 
   test('makes no round trip while it is closed', async () => {
-    const store = new MemoryAdapter()
-    let asked = 0
-    const counted = <P extends object>(port: P): P =>
-      new Proxy(port, {
-        get: (target, name) => {
-          const method = Reflect.get(target, name)
-          if (typeof method !== 'function') return method
-          return (...args: unknown[]) => {
-            asked++
-            return method.apply(target, args)
-          }
-        },
-      })
-    const stateProvider: BreakerProvider = {
-      deadline: 1_000,
-      onEvent: undefined,
-      signals: store.signals,
-      counts: counted(store.counts),
-      grants: counted(store.grants),
-    }
-    const breaker = new CircuitBreaker({ stateProvider, key: 'api' })
+    const { breaker, asked } = counted()
     await breaker.execute(work)
     await pause(1)
-    const first = asked
+    const first = asked()
     for (let call = 0; call < 500; call++) await breaker.execute(work)
-    expect(asked - first).toBeLessThanOrEqual(1)
+    expect(asked() - first).toBeLessThanOrEqual(1)
+  })
+
+  test('asks the store a few times only when a thousand calls fail at once', async () => {
+    const { breaker, asked } = counted()
+    await breaker.execute(work)
+    const outage = deferred<never>()
+    const calls = Array.from({ length: 1_000 }, () => breaker.execute(() => outage.promise))
+    const before = asked()
+    outage.reject(new Error('down'))
+    await Promise.allSettled(calls)
+    expect(breaker.state).toBe('open')
+    expect(asked() - before).toBeLessThanOrEqual(5)
   })
 })
 
