@@ -46,6 +46,18 @@ export const rateChecks: readonly ContractCheck[] = checks('rates', {
     },
   ),
 
+  'a rule whose units come back faster than a clock can tell apart is kept all the same': over(
+    async (_trial, spend) => {
+      // A billion in a minute, and in a millisecond.
+      for (const interval of [0.06, 0.000_001]) {
+        assert.equal(
+          (await spend(1, rule(1e9, { name: `every ${interval}`, interval }))).allowed,
+          true,
+        )
+      }
+    },
+  ),
+
   'several units are spent all at once or not at all': over(async (_trial, spend) => {
     assert.equal((await spend(3, rule(5))).allowed, true)
     assert.equal((await spend(3, rule(5))).allowed, false)
