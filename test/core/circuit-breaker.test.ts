@@ -139,6 +139,17 @@ describe('a breaker', () => {
   })
 })
 
+test('one that is isolated by hand stays so in memory, however long nobody asks', async () => {
+  let time = 0
+  const stateProvider = new MemoryAdapter({ clock: () => time })
+  const options = { stateProvider, key: 'api' }
+  await new CircuitBreaker(options).isolate()
+  time += 365 * 24 * 3_600_000
+  const another = new CircuitBreaker(options)
+  await expect(another.execute(work)).rejects.toMatchObject(isOpen)
+  expect(another.state).toBe('isolated')
+})
+
 describe('what counts', () => {
   test('not the caller’s abort, nor refusals of what is inside', async () => {
     const [breaker] = breakers(1, { failureThreshold: 1 })

@@ -2,8 +2,11 @@
 
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, inject, test } from 'vitest'
+import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { CircuitBreaker } from '../../src/index.ts'
 import { type Child, type ChildMessage, startChild } from '../support/child.ts'
 import { dropStore } from '../support/drop-store.ts'
+import { deleteKeys } from '../support/redis-store.ts'
 import type { StoreAt } from '../support/server-store.ts'
 
 const PROCESSES = 6
@@ -126,4 +129,20 @@ describe.each(stores)('over $kind', (store) => {
     expect(spread(opened)).toBeLessThanOrEqual(SYNC)
     await stop(children)
   }, 60_000)
+})
+
+test('over Redis one that is isolated by hand stays so, however long nobody asks', async () => {
+  const keyPrefix = `${name}_isolated:`
+  const stateProvider = new RedisAdapter(redis, { keyPrefix })
+  const breaker = new CircuitBreaker({ stateProvider, key: 'api' })
+  const kept = async () => redis.pttl(String(await redis.keys(`${keyPrefix}*`)))
+  try {
+    await breaker.isolate()
+    expect(await kept()).toBe(-1)
+    await breaker.reset()
+    expect(await kept()).toBeGreaterThan(0)
+  } finally {
+    await stateProvider.disconnect()
+    await deleteKeys(redis, keyPrefix)
+  }
 })

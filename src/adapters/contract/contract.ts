@@ -1,7 +1,7 @@
 // The contract: every promise that an adapter makes, as data.
 import { adapterChecks } from './adapter.ts'
 import type { ContractCheck } from './check.ts'
-import { countChecks } from './counts.ts'
+import { countChecks, countLossChecks } from './counts.ts'
 import { grantChecks } from './grants/index.ts'
 import { historyChecks } from './histories.ts'
 import { rateChecks } from './rates.ts'
@@ -30,5 +30,6 @@ export const contract: readonly ContractCheck[] = [
   ...historyChecks,
   ...rateChecks,
   ...countChecks,
+  ...countLossChecks,
   ...signalChecks,
 ]

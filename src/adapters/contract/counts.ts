@@ -196,3 +196,18 @@ export const countChecks: readonly ContractCheck[] = checks('counts', {
     }
   },
 })
+
+/** What a store promises of breakers after it forgot everything. */
+export const countLossChecks: readonly ContractCheck[] = checks(
+  'counts',
+  {
+    'generations go on growing when the data was lost': async (trial) => {
+      const before = await trial.counts.move(opening(trial.name))
+      await trial.lose()
+      const { counts } = await trial.open()
+      const after = await counts.move(opening(trial.name))
+      assert.ok(after.generation > before.generation, 'A generation came a second time')
+    },
+  },
+  'lose',
+)

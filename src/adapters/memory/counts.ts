@@ -8,6 +8,7 @@ import type {
   Outcomes,
 } from '../../core/ports.ts'
 import { ExpiringMap } from './expiring-map.ts'
+import { outgrow } from './wall-clock.ts'
 
 /** The window is counted in this many buckets. */
 const BUCKETS = 10
@@ -59,12 +60,13 @@ export class MemoryCounts implements Counts {
   }: BreakerMove): Promise<BreakerView> {
     const breaker = this.#get(name)
     if (breaker.generation === generation) {
-      breaker.generation++
+      breaker.generation = outgrow(generation)
       breaker.phase = phase
       breaker.trips = trips
       breaker.openUntil = phase === 'open' ? this.#now() + openFor : 0
       breaker.buckets.clear()
       breaker.reports.clear()
+      this.#keep(name, breaker)
       this.#publish(channel, String(breaker.generation))
     }
     return this.#view(breaker)
@@ -79,8 +81,15 @@ export class MemoryCounts implements Counts {
       buckets: new Map(),
       reports: new Map(),
     }
-    this.#breakers.set(name, breaker, this.#now() + KEPT)
+    this.#keep(name, breaker)
     return breaker
+  }
+
+  #keep(name: string, breaker: Breaker): void {
+    const { phase, openUntil } = breaker
+    // One that somebody has isolated by hand stays so; one that is open is not forgotten before it may be tried.
+    const kept = phase === 'isolated' ? Number.POSITIVE_INFINITY : KEPT
+    this.#breakers.set(name, breaker, Math.max(this.#now(), openUntil) + kept)
   }
 
   #prune({ buckets, reports }: Breaker, now: number, window: number): void {

@@ -8,6 +8,7 @@ import type {
   ResourceView,
 } from '../../core/ports.ts'
 import { Resource, type Surroundings } from './resource.ts'
+import { outgrow } from './wall-clock.ts'
 
 /** Resources by name; an idle one takes no memory. */
 export class MemoryGrants implements Grants {
@@ -21,7 +22,7 @@ export class MemoryGrants implements Grants {
       publish,
       // One counter for all resources, so that it keeps growing for one that was forgotten while idle.
       nextFence: () => {
-        fence = Math.max(fence + 1, Math.floor((performance.timeOrigin + performance.now()) * 1000))
+        fence = outgrow(fence)
         return fence
       },
     }

@@ -11,6 +11,7 @@ import type {
   Records,
 } from '../../core/ports.ts'
 import { ExpiringMap } from './expiring-map.ts'
+import { outgrow, wallClock } from './wall-clock.ts'
 
 interface Claim {
   readonly id: string
@@ -142,9 +143,8 @@ export class MemoryRecords implements Records {
     const { record, id, lease, ttl, takeover } = request
     const now = this.#now()
     const recovered = takeover === 'recover' ? lost : undefined
-    const time = wallClock()
     const kept = entry && this.#standing(entry)
-    this.#token = Math.max(this.#token + 1, Math.floor(time * 1000))
+    this.#token = outgrow(this.#token)
     this.#keep(record, {
       fingerprint: request.fingerprint ?? entry?.fingerprint,
       expiry: Math.max(kept?.until ?? now + ttl, now + lease),
@@ -152,7 +152,7 @@ export class MemoryRecords implements Records {
       claim: {
         id,
         token: this.#token,
-        startedAt: recovered?.startedAt ?? Math.floor(time),
+        startedAt: recovered?.startedAt ?? Math.floor(wallClock()),
         meta: recovered?.meta ?? request.meta,
         lost,
         leaseUntil: now + lease,
@@ -192,9 +192,4 @@ export class MemoryRecords implements Records {
   #tell(notice: Notice | undefined): void {
     if (notice) this.#publish(notice.channel, notice.text)
   }
-}
-
-/** The wall clock without its steps: for display and for tokens that outgrow those of an earlier process. */
-function wallClock(): number {
-  return performance.timeOrigin + performance.now()
 }

@@ -15,7 +15,10 @@ if generation == ARGV[1] then
   till = phase == 'open' and string.format('%.0f', now + ARGV[3] * 1000) or '0'
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], 'g', generation, 'p', phase, 'u', till, 'n', trips)
-  redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[6]), 2 * ARGV[3]))
+  -- One that somebody has isolated by hand stays so.
+  if phase ~= 'isolated' then
+    redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[6]), 2 * ARGV[3]))
+  end
   redis.pcall('PUBLISH', ARGV[5], generation)
 end
 local remaining = phase == 'open' and math.max(0, math.ceil((till - now) / 1000)) or 0

@@ -38,7 +38,8 @@ if state.g == ARGV[1] and tonumber(ARGV[7]) > known and counts then
   buckets[bucket] = (success + ARGV[3]) .. ':' .. (failure + ARGV[4]) .. ':' .. (slow + ARGV[5])
   redis.call('HSET', KEYS[1], 'b:' .. bucket, buckets[bucket],
     reporter, ARGV[7] .. ':' .. string.format('%.0f', now))
-  redis.call('PEXPIRE', KEYS[1], ARGV[8])
+  -- One that somebody has isolated by hand stays so.
+  if state.p ~= 'isolated' then redis.call('PEXPIRE', KEYS[1], ARGV[8]) end
 end
 
 local success, failure, slow = 0, 0, 0
