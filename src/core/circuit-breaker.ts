@@ -445,16 +445,21 @@ export function readBreakerSettings(options: CircuitBreakerOptions): BreakerSett
     failureThreshold: expectInteger('failureThreshold', failureThreshold),
     failureRate: failureRate === undefined ? undefined : expectRatio('failureRate', failureRate),
     minimumCalls: expectInteger('minimumCalls', minimumCalls),
-    slowCall: slowCall && {
-      duration: expectDuration('slowCall.duration', slowCall.duration),
-      rate: expectRatio('slowCall.rate', slowCall.rate),
-    },
+    slowCall: slowCall === undefined ? undefined : readSlowCall(slowCall),
     window: expectDuration('window', window),
     resetTimeout,
     maxResetTimeout: expectDuration('maxResetTimeout', maxResetTimeout),
     halfOpenRequests: expectInteger('halfOpenRequests', halfOpenRequests),
     probeLease: expectDuration('probeLease', probeLease),
     isFailure: isFailure === undefined ? saysThatItFailed : expectFunction('isFailure', isFailure),
+  }
+}
+
+function readSlowCall(slowCall: NonNullable<CircuitBreakerOptions['slowCall']>) {
+  const { duration, rate } = expectOptions(slowCall, 'such as `{ duration: 1_000, rate: 0.5 }`')
+  return {
+    duration: expectDuration('slowCall.duration', duration),
+    rate: expectRatio('slowCall.rate', rate),
   }
 }
 

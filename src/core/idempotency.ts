@@ -151,7 +151,11 @@ export class Idempotency<V = unknown> {
     return observe('idempotency.execute', { name: this.#name }, async (watch) => {
       expectName('key', key)
       expectFunction('work', work)
-      return await new Execution(this.#terms(key, options), watch).run(work, options.keep)
+      const terms = this.#terms(key, options)
+      const { keep } = options
+      // Found out after the work has run, it would leave an outcome that nobody knows.
+      if (keep !== undefined) expectFunction('keep', keep)
+      return await new Execution(terms, watch).run(work, keep)
     })
   }
 

@@ -132,15 +132,19 @@ export class RateLimiter {
 
   /** @throws InvalidArgumentError when an option is not of the documented form */
   constructor(options: RateLimiterOptions) {
-    const { provider, key, name, rules, mode, onStoreError } = expectOptions(
-      options,
-      'such as `{ key, limit: 100, window: 60_000 }`',
-    )
+    const {
+      provider,
+      key,
+      name,
+      rules,
+      mode = 'enforce',
+      onStoreError,
+    } = expectOptions(options, 'such as `{ key, limit: 100, window: 60_000 }`')
     this.#provider = expectProvider('provider', provider, ['rates']) ?? localProvider()
     this.#key = expectName('key', key)
     this.#name = name === undefined ? 'rate_limiter' : expectName('name', name)
-    this.#rules = readRules(rules ?? [options as RateLimit])
-    this.#shadow = expectOneOf('mode', mode ?? 'enforce', ['enforce', 'shadow']) === 'shadow'
+    this.#rules = readRules(rules === undefined ? [options as RateLimit] : rules)
+    this.#shadow = expectOneOf('mode', mode, ['enforce', 'shadow']) === 'shadow'
     this.#onStoreError =
       onStoreError === undefined
         ? undefined
@@ -280,7 +284,8 @@ export class RateLimiter {
     await callStore(this.#key, deadline, () => rates.reset(limiter, this.#rules)).answer
   }
 
-  #read({ key, cost = 1 }: ConsumeOptions): { key: string; cost: number } {
+  #read(options: ConsumeOptions): { key: string; cost: number } {
+    const { key, cost = 1 } = expectOptions(options, 'such as `{ key }`')
     expectInteger('cost', cost, 1)
     const tight = this.#rules.find(({ burst }) => cost > burst)
     if (tight) {
@@ -359,13 +364,17 @@ export function readRules(rules: readonly RateLimit[]): readonly RateRule[] {
 }
 
 function readRule(rule: RateLimit): RateRule {
-  const { limit, window, burst } = expectOptions(rule, 'such as `{ limit: 100, window: 60_000 }`')
+  const {
+    limit,
+    window,
+    burst = limit,
+  } = expectOptions(rule, 'such as `{ limit: 100, window: 60_000 }`')
   expectInteger('limit', limit, 1, 1e9)
   expectDuration('window', window)
   return {
     name: rule.name === undefined ? `${limit}-in-${window}ms` : expectName('name', rule.name),
     interval: (window * 1000) / limit,
-    burst: expectInteger('burst', burst ?? limit, 1, 1e9),
+    burst: expectInteger('burst', burst, 1, 1e9),
   }
 }
 

@@ -88,23 +88,31 @@ export function taskPolicy(scope: Surroundings, options: TaskOptions): Policy {
   const { rateLimit, circuitBreaker } = options
   const subject = name === undefined ? 'The task' : `The task '${expectName('name', name)}'`
   return inOrder({
-    idempotency: idempotency && idempotencyPolicy(scope, idempotency),
-    timeout:
-      timeout === undefined
-        ? undefined
-        : timeoutPolicy(expectDuration('timeout', timeout), subject),
-    retry: retry === undefined ? undefined : retryPolicy(readRetry(retry)),
-    rateLimit: rateLimit && rateLimitPolicy(scope, rateLimit),
-    circuitBreaker: circuitBreaker && breakerPolicy(scope, circuitBreaker),
-    lock: lock && lockPolicy(scope, lock),
-    semaphore: semaphore && semaphorePolicy(scope, semaphore),
+    idempotency: given(idempotency, (options) => idempotencyPolicy(scope, options)),
+    timeout: given(timeout, (ms) => timeoutPolicy(expectDuration('timeout', ms), subject)),
+    retry: given(retry, (options) => retryPolicy(readRetry(options))),
+    rateLimit: given(rateLimit, (options) => rateLimitPolicy(scope, options)),
+    circuitBreaker: given(circuitBreaker, (options) => breakerPolicy(scope, options)),
+    lock: given(lock, (options) => lockPolicy(scope, options)),
+    semaphore: given(semaphore, (options) => semaphorePolicy(scope, options)),
   })
 }
 
+/** The policy of an option, unless it is left out; null is no way to leave one out, or a task would run unguarded. */
+function given<O>(option: O | undefined, policy: (option: O) => Policy): Policy | undefined {
+  return option === undefined ? undefined : policy(option)
+}
+
 function idempotencyPolicy(scope: Surroundings, options: TaskIdempotency): Policy {
-  const { key, fingerprint, wait, ...rest } = expectOptions(options, 'such as `{ key }`')
+  const {
+    key,
+    fingerprint,
+    wait,
+    provider = scope.provider,
+    ...rest
+  } = expectOptions(options, 'such as `{ key }`')
   expectWait('wait', wait)
-  const idempotency = new Idempotency({ ...rest, provider: rest.provider ?? scope.provider })
+  const idempotency = new Idempotency({ ...rest, provider })
   return async (passage, next) => {
     // Generic over the work's value: the record is typed by whoever reads it.
     const work = ({ signal }: { signal: AbortSignal }) => inside(passage, [signal], next)
@@ -127,39 +135,51 @@ function rateLimitPolicy(scope: Surroundings, limit: TaskRateLimit): Policy {
   }
 }
 
-function readRateLimit({ provider }: Surroundings, limit: RateLimiterOptions): RateLimiterOptions {
-  const options = expectOptions(limit, 'such as `{ key, limit: 100, window: 60_000 }`')
-  // What the scope's store lacks is found when the limiter is made.
-  return { ...options, provider: options.provider ?? (provider as RateLimitProvider | undefined) }
+function readRateLimit(scope: Surroundings, limit: RateLimiterOptions): RateLimiterOptions {
+  const {
+    // What the scope's store lacks is found when the limiter is made.
+    provider = scope.provider as RateLimitProvider | undefined,
+    ...options
+  } = expectOptions(limit, 'such as `{ key, limit: 100, window: 60_000 }`')
+  return { ...options, provider }
 }
 
-function breakerPolicy(scope: Surroundings, given: TaskCircuitBreaker): Policy {
-  const breaker = given instanceof CircuitBreaker ? given : sharedBreaker(readBreaker(scope, given))
-  return (passage, next) => breaker.execute(() => next(passage), { signal: passage.signal })
+function breakerPolicy(scope: Surroundings, breaker: TaskCircuitBreaker): Policy {
+  const shared =
+    breaker instanceof CircuitBreaker ? breaker : sharedBreaker(readBreaker(scope, breaker))
+  return (passage, next) => shared.execute(() => next(passage), { signal: passage.signal })
 }
 
-function readBreaker(
-  { provider }: Surroundings,
-  breaker: SharedBreakerOptions,
-): SharedBreakerOptions {
-  const options = expectOptions(breaker, 'such as `{ key }`, or a CircuitBreaker')
-  const stateProvider = options.stateProvider ?? (provider as BreakerProvider | undefined)
-  return { ...options, key: expectName('key', options.key), stateProvider }
+function readBreaker(scope: Surroundings, breaker: SharedBreakerOptions): SharedBreakerOptions {
+  const {
+    key,
+    stateProvider = scope.provider as BreakerProvider | undefined,
+    ...options
+  } = expectOptions(breaker, 'such as `{ key }`, or a CircuitBreaker')
+  return { ...options, key: expectName('key', key), stateProvider }
 }
 
 function lockPolicy(scope: Surroundings, lock: TaskLock): Policy {
   if (lock instanceof Lock) return holdingPolicy((signal) => lock.acquire({ signal }))
-  const { timeout, ...options } = expectOptions(lock, 'such as `{ key }`, or a Lock')
+  const {
+    timeout,
+    provider = scope.provider,
+    ...options
+  } = expectOptions(lock, 'such as `{ key }`, or a Lock')
   expectTimeout('timeout', timeout)
-  const made = new Lock(undefined, { ...options, provider: options.provider ?? scope.provider })
+  const made = new Lock(undefined, { ...options, provider })
   return holdingPolicy((signal) => made.acquire({ timeout, signal }))
 }
 
 function semaphorePolicy(scope: Surroundings, semaphore: TaskSemaphore): Policy {
   if (semaphore instanceof Semaphore) return holdingPolicy((signal) => semaphore.acquire(signal))
-  const { timeout, limit, ...options } = expectOptions(semaphore, 'such as `{ key, limit }`')
+  const {
+    timeout,
+    limit,
+    provider = scope.provider,
+    ...options
+  } = expectOptions(semaphore, 'such as `{ key, limit }`')
   expectTimeout('timeout', timeout)
-  const provider = options.provider ?? scope.provider
   const made = new Semaphore(limit, { ...options, provider })
   return holdingPolicy((signal) => made.acquire({ timeout, signal }))
 }

@@ -234,6 +234,8 @@ describe('an Idempotency refuses', () => {
     { wait: -1 },
     { wait: '1s' },
     { wait: null },
+    { keep: null },
+    { keep: 'nothing' },
     null,
     'options',
   ])('the run options %j, without a store call', async (options) => {

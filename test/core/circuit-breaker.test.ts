@@ -343,6 +343,7 @@ test.each([
   [{ failureRate: 1.5 }, '`failureRate`'],
   [{ window: Number.NaN }, '`window`'],
   [{ slowCall: { duration: 0, rate: 1 } }, '`slowCall.duration`'],
+  [{ slowCall: null as never }, '`options`'],
   [{ halfOpenRequests: -1 }, '`halfOpenRequests`'],
   [{ stateProvider: new MemoryAdapter() }, '`key`'],
 ])('the options %o are refused', (options, message) => {

@@ -357,7 +357,11 @@ test.each([
   [{ burst: -1 }, '`burst`'],
   [{ key: '' }, '`key`'],
   [{ mode: 'off' as never }, '`mode`'],
+  [{ mode: null as never }, '`mode`'],
+  [{ burst: null as never }, '`burst`'],
   [{ rules: [] }, 'at least one rule'],
+  [{ rules: null as never }, '`rules`'],
+  [{ rules: { limit: 1, window: 1 } as never }, '`rules`'],
   [
     {
       rules: [
@@ -369,6 +373,11 @@ test.each([
   ],
 ])('the options %o are refused', (options, message) => {
   expect(() => limiterAt(options)).toThrow(message)
+})
+
+test.each([null, 'tenant-1', 7])('the options %s of a call are refused', (options) => {
+  const { limiter } = limiterAt()
+  expect(() => limiter.consume(options as never)).toThrow('Expected `options`')
 })
 
 test('a cost that could never be allowed is refused before the store is asked', () => {

@@ -403,3 +403,20 @@ test('a lost lock aborts the task’s signal', async () => {
   expect(error).toBeUndefined()
   expect(reason).toMatchObject({ code: 'ERR_HOLDFAST_LEASE_LOST' })
 })
+
+test.each(['idempotency', 'timeout', 'retry', 'rateLimit', 'circuitBreaker', 'lock', 'semaphore'])(
+  'null for `%s` is refused: the task would run unguarded',
+  async (option) => {
+    await using s = scope()
+    let ran = false
+    const [error] = await s.task(() => (ran = true), { [option]: null as never })
+    expect(error).toMatchObject({ code: 'ERR_HOLDFAST_INVALID_ARGUMENT' })
+    expect(ran).toBe(false)
+  },
+)
+
+test('null for the store of a lock is refused: it would be another store than the one meant', async () => {
+  await using s = scope({ provider: new MemoryAdapter() })
+  const [error] = await s.task(() => {}, { lock: { provider: null as never, key: 'k' } })
+  expect(error).toMatchObject({ code: 'ERR_HOLDFAST_INVALID_ARGUMENT' })
+})

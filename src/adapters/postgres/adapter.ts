@@ -128,10 +128,11 @@ export class PostgresAdapter extends CheckpointStore implements Adapter {
     }
     const given = expectOptions(options, '{}')
     const { keyPrefix = 'holdfast:', deadline = 2_000, durability = 'durable', onEvent } = given
+    const { schema: name = 'holdfast' } = given
     if (typeof keyPrefix !== 'string' || Buffer.byteLength(keyPrefix) > LONGEST_PREFIX) {
       throw new InvalidArgumentError('Expected `keyPrefix` to be a string of 200 bytes at most')
     }
-    const schema = expectSchema(given.schema ?? 'holdfast')
+    const schema = expectSchema(name)
     const listen = expectBoolean('listen', given.listen, true)
     expectOneOf('durability', durability, ['durable', 'relaxed'])
     this.deadline = expectDuration('deadline', deadline)
