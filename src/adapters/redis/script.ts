@@ -45,7 +45,8 @@ export class Script {
     keys: readonly string[],
     args: readonly Argument[],
   ): Promise<unknown> {
-    const { text, sha } = this.#variants[this.#variant] as Loaded
+    const variant = this.#variant
+    const { text, sha } = this.#variants[variant] as Loaded
     try {
       if (this.#known.has(client)) {
         try {
@@ -59,8 +60,9 @@ export class Script {
       this.#known.add(client)
       return reply
     } catch (error) {
-      if (!isUnknownFlags(error) || this.#variant === this.#variants.length - 1) throw error
-      this.#variant++
+      if (!isUnknownFlags(error) || variant === this.#variants.length - 1) throw error
+      // Of several that have found out together, one moves on.
+      this.#variant = variant + 1
       return this.run(client, keys, args)
     }
   }
