@@ -65,7 +65,8 @@ export class CacheChannel {
     const call = callStore(this.#channel, deadline, () => signals.listen(this.#channel, listener))
     // It may come after it was given up: then it is used all the same.
     const heard = call.underlying.then((listening) => {
-      if (this.#closed) return listening.close()
+      // One that came late, and was asked for again meanwhile, is one too many.
+      if (this.#closed || this.#listening) return listening.close()
       this.#listening = listening
       this.#restored()
     })

@@ -80,6 +80,32 @@ describe('a missing value', () => {
     expect(await waiting).toBe('value')
   })
 
+  test('is listened for once, though the answer to the first attempt comes after a second one', async () => {
+    const { first, provider, load } = caches()
+    const { signals } = provider.store
+    const listen = signals.listen.bind(signals)
+    let open = 0
+    signals.listen = async (channel, listener) => {
+      const listening = await listen(channel, listener)
+      open++
+      const close = (): void => {
+        open--
+        listening.close()
+      }
+      return { ...listening, close }
+    }
+    const gate = deferred()
+    provider.once('signals.listen', answersAfter(gate.promise))
+    await first.get('a', load)
+    await time.pass(2_000)
+    await first.peek('b')
+    await time.settle()
+    gate.resolve()
+    await time.settle()
+    expect(provider.count('signals.listen')).toBe(2)
+    expect(open).toBe(1)
+  })
+
   test('is loaded by another process when the one that loads it dies, once its lease is over', async () => {
     const { first, provider, load, loads } = caches({ lease: 5_000 })
     const begun = await provider.store.records.begin({
