@@ -206,8 +206,13 @@ export class Execution<T> {
   async #once(meta: Meta, execute: (claim: Claim) => Promise<T>): Promise<Executed<T>> {
     const { signal, key, takeover, recover } = this.#terms
     if (signal?.aborted) throw abortError(signal, key)
-    let reply = await this.#firstReply(takeover ? 'rerun' : 'never', meta)
+    // A transaction looks first: what it takes over from a plain execution may be half done, whatever becomes of it.
+    const looks = !takeover || isTransaction(meta)
+    let reply = await this.#firstReply(looks ? 'never' : 'rerun', meta)
     if (reply.state === 'lapsed' && leftNothing(reply)) reply = await this.#begin('rerun', meta)
+    if (reply.state === 'lapsed' && takeover) {
+      reply = await this.#begin('rerun', { traceparent: meta.traceparent })
+    }
     if (reply.state === 'lapsed' && recover) reply = await this.#begin('recover', meta)
     if (reply.state === 'done') return this.#replay(reply)
     if (reply.state !== 'claimed') throw this.#refusal(reply)
@@ -497,7 +502,11 @@ export class Execution<T> {
 
 /** Whether an execution that did not record its outcome certainly did nothing. */
 function leftNothing({ meta }: LostExecution): boolean {
-  return meta.owner === TRANSACTION
+  return isTransaction(meta)
+}
+
+function isTransaction({ owner }: Meta): boolean {
+  return owner === TRANSACTION
 }
 
 /** Takes an answer for a resolution: what is none must not let the work run a second time. */

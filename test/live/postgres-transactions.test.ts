@@ -8,6 +8,7 @@ import {
   isInProgressError,
   isInvalidArgumentError,
   isLeaseLostError,
+  isOutcomeUnknownError,
   isStoreUnavailableError,
   Lock,
   MemoryAdapter,
@@ -184,6 +185,32 @@ describe('an idempotent transaction', () => {
     gate.resolve()
     expect(isLeaseLostError(await settled(late))).toBe(true)
     expect(await paid('mixed')).toBe(0)
+  })
+
+  test('that took over a call without one, and is lost too, leaves the outcome as unknown as it was', async () => {
+    const lost = { id: 'dead', lease: 1, ttl: 60_000, fingerprint: undefined, meta: {} }
+    await provider.records.begin({ record: 'idempotency:half', takeover: 'never', ...lost })
+    const cautious = new Idempotency<unknown>({ provider, lease: 600 })
+    const unknown = () =>
+      eventually(async () => isOutcomeUnknownError(await settled(cautious.run('half', () => 1))), {
+        what: 'the outcome to be unknown',
+        within: 10_000,
+      })
+    await unknown()
+    const bold = new Idempotency<unknown>({ provider, lease: 600, takeover: true })
+    const gate = deferred()
+    const inside = deferred<boolean>()
+    const late = withClient((client) =>
+      bold.transaction(client, 'half', async (_tx, { recovered, stopRenewal }) => {
+        stopRenewal()
+        inside.resolve(recovered)
+        await gate.promise
+      }),
+    )
+    expect(await inside.promise).toBe(true)
+    await unknown()
+    gate.resolve()
+    await settled(late)
   })
 
   test('works where every transaction is serializable', async () => {
