@@ -279,9 +279,10 @@ export class RateLimiter {
   /** Forgets what a key has spent. Throws as {@link RateLimiter.consume}. */
   async reset({ key }: Pick<ConsumeOptions, 'key'> = {}): Promise<void> {
     const limiter = this.#limiter(key)
-    this.#exhausted.forget(limiter)
     const { rates, deadline } = this.#provider
     await callStore(this.#key, deadline, () => rates.reset(limiter, this.#rules)).answer
+    // Afterwards, so that a refusal from before that was on its way does not stand.
+    this.#exhausted.forget(limiter)
   }
 
   #read(options: ConsumeOptions): { key: string; cost: number } {

@@ -9,6 +9,7 @@ import {
   type RateLimitProvider,
   scope,
 } from '../../src/index.ts'
+import { deferred } from '../support/deferred.ts'
 
 /** A limiter on a clock that stands still until it is moved. */
 function limiterAt(options: Partial<ConstructorParameters<typeof RateLimiter>[0]> = {}) {
@@ -266,6 +267,32 @@ describe('a reservation', () => {
     await refused.spend()
     expect((await limiter.reserve()).allowed).toBe(true)
   })
+})
+
+test('a refusal that was on its way when the key was reset does not stand', async () => {
+  const memory = new MemoryAdapter()
+  const gate = deferred()
+  const provider: RateLimitProvider = {
+    deadline: memory.deadline,
+    onEvent: undefined,
+    rates: {
+      consume: (request) => memory.rates.consume(request),
+      reset: async (...args) => {
+        await memory.rates.reset(...args)
+        await gate.promise
+      },
+    },
+  }
+  const limiter = new RateLimiter({ provider, key: 'k', limit: 1, window: 60_000 })
+  const rival = new RateLimiter({ provider: memory, key: 'k', limit: 1, window: 60_000 })
+  await limiter.consume()
+  const reset = limiter.reset()
+  await rival.consume()
+  expect((await limiter.consume()).allowed).toBe(false)
+  await memory.rates.reset('rate:1:k', [{ name: '1-in-60000ms', interval: 6e7, burst: 1 }])
+  gate.resolve()
+  await reset
+  expect((await limiter.consume()).allowed).toBe(true)
 })
 
 test('in shadow mode everybody passes, and the answer says what would have been', async () => {
