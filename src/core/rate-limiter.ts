@@ -1,5 +1,5 @@
 // Rate limits: no more than so many units in a window, across all processes.
-import { count, observe, sample } from '../telemetry/index.ts'
+import { count, failureOf, observe, sample } from '../telemetry/index.ts'
 import { now } from './clock.ts'
 import { defaultAdapter } from './default-adapter.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
@@ -269,7 +269,7 @@ export class RateLimiter {
       ended('allowed')
       return decision
     } catch (error) {
-      ended(error instanceof RateLimitedError ? 'rejected' : 'cancelled')
+      ended(failureOf(error).outcome)
       throw error
     } finally {
       patience.end()
