@@ -3,7 +3,7 @@ import { quietly } from '../telemetry/index.ts'
 import { attemptId } from './attempt-id.ts'
 import { after, now, type Timer } from './clock.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
-import type { Adapter, BreakerPhase, BreakerView, Outcomes } from './ports.ts'
+import type { Adapter, BreakerPhase, BreakerView, Listening, Outcomes } from './ports.ts'
 import { callStore } from './store-call.ts'
 
 /** What a circuit breaker needs of a store. */
@@ -40,6 +40,9 @@ const HALF_OPEN_WINDOW = 3_600_000
 const LONGEST_CALL = 2_000
 
 const NONE: Outcomes = nothing()
+
+/** Stops listening for breakers that are gone. */
+const forgotten = new FinalizationRegistry<Listening>((listening) => listening.close())
 
 /**
  * The view of a breaker, kept up to date by messages and by a sync while calls are made.
@@ -235,9 +238,13 @@ export class BreakerMirror {
 
   async #listen(): Promise<void> {
     this.#listens = true
-    const hear = (): void => void quietly(() => this.report())
+    // The store must not keep a breaker that nobody calls any more.
+    const mirror = new WeakRef(this)
+    const hear = (): void => void quietly(() => mirror.deref()?.report())
     try {
-      await this.#shared.signals.listen(this.#name, { message: hear, restored: hear })
+      const { signals } = this.#shared
+      const listening = await signals.listen(this.#name, { message: hear, restored: hear })
+      forgotten.register(this, listening)
     } catch {
       this.#listens = false
     }
