@@ -766,7 +766,7 @@ export const knownBugs: readonly KnownBug[] = [
     seen: 'node-idempotency 1.0.11',
     wrong: 'A missing key was reported as one of the wrong length.',
     tests: [
-      'test/middleware/conformance/rows/retries.ts › without a required key a request is refused, with a link to the documentation',
+      'test/middleware/conformance/rows/retries.ts › every refusal links to the documentation, and says what is the matter',
     ],
   },
   {
