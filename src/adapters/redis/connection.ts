@@ -3,6 +3,9 @@ import type { Socket } from 'node:net'
 import { ClosedError, StoreUnavailableError } from '../../core/errors.ts'
 import { type DuplicateOptions, duplicate, followEnd, type RedisClient } from './client.ts'
 
+/** How many commands leave in one write: fewer cost a system call, with more the server would wait for this process. */
+const MOST_AT_ONCE = 16
+
 /** What a connection needs to know. */
 export interface ConnectionOptions extends DuplicateOptions {
   /** Told when an open connection has ended. */
@@ -26,7 +29,8 @@ export class Connection {
   #pending = 0
   #heardAt = 0
   #watch: NodeJS.Timeout | undefined
-  #corked = false
+  #corked: Socket | undefined
+  #written = 0
 
   constructor(user: RedisClient, options: ConnectionOptions) {
     this.#user = user
@@ -116,17 +120,24 @@ export class Connection {
     throw new StoreUnavailableError(message, { outcome: 'none', cause: new ClosedError(message) })
   }
 
-  /** Lets the commands of one turn leave in one write: the system call is most of what a command costs this process. */
+  /** Lets the commands of one turn leave in few writes: the system call is most of what a command costs this process. */
   #cork(client: RedisClient): void {
     // A single node has a socket and does not say so.
     const { stream } = client as unknown as { readonly stream?: Socket }
-    if (!stream || this.#corked) return
-    this.#corked = true
-    stream.cork()
-    process.nextTick(() => {
-      this.#corked = false
+    if (!stream) return
+    if (this.#corked !== stream) {
+      this.#corked = stream
+      this.#written = 0
+      stream.cork()
+      process.nextTick(() => {
+        this.#corked = undefined
+        stream.uncork()
+      })
+    } else if (++this.#written % MOST_AT_ONCE === 0) {
+      // The server works on these while the next are made.
       stream.uncork()
-    })
+      stream.cork()
+    }
   }
 
   #watchFor(client: RedisClient, wait: number): NodeJS.Timeout {
