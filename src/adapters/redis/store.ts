@@ -54,7 +54,7 @@ export class Store {
   }
 
   /** Runs a script about `name`. */
-  async run(
+  run(
     script: Script,
     name: string,
     parts: readonly string[],
@@ -65,7 +65,7 @@ export class Store {
   }
 
   /** Runs a script that writes, and waits for replicas; answers its reply and how many have what it wrote. */
-  async replicate(
+  replicate(
     script: Script,
     name: string,
     parts: readonly string[],
