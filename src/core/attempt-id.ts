@@ -3,7 +3,7 @@
 const BYTES = 15
 
 // Random bytes are drawn for many ids at once: one call to the generator costs more than an id.
-const pool = new Uint8Array(BYTES * 64)
+const pool = new Uint8Array(BYTES * 256)
 let used = pool.length
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -9,32 +9,46 @@ import type { Store } from './store.ts'
 const consume = new Script(consumeText)
 const reset = new Script(resetText, { frees: true })
 
+/** Rules as the scripts are given them. */
+interface Written {
+  readonly parts: readonly string[]
+  readonly limits: readonly number[]
+}
+
 /** Rate limits in Redis. */
 export class RedisRates implements Rates {
   readonly #store: Store
+  /** A limiter has the same rules in every call. */
+  readonly #written = new WeakMap<readonly RateRule[], Written>()
 
   constructor(store: Store) {
     this.#store = store
   }
 
   async consume({ limiter, rules, cost }: RateRequest): Promise<RateReply> {
-    const limits = rules.flatMap(({ interval, burst }) => [interval, burst])
-    const [allowed, ...numbers] = (await this.#store.run(consume, limiter, partsOf(rules), [
-      cost,
-      ...limits,
-    ])) as number[]
+    const { parts, limits } = this.#write(rules)
+    const args = [cost, ...limits]
+    const numbers = (await this.#store.run(consume, limiter, parts, args)) as unknown[]
     const standings = rules.map((_rule, at): RateStanding => {
-      const [remaining = 0, retryAfter = 0, resetAfter = 0] = numbers.slice(3 * at).map(Number)
-      return { remaining, retryAfter, resetAfter }
+      const of = (column: number): number => Number(numbers[3 * at + column] ?? 0)
+      return { remaining: of(1), retryAfter: of(2), resetAfter: of(3) }
     })
-    return { allowed: Number(allowed) === 1, standings }
+    return { allowed: Number(numbers[0]) === 1, standings }
   }
 
   async reset(limiter: string, rules: readonly RateRule[]): Promise<void> {
-    await this.#store.run(reset, limiter, partsOf(rules), [])
+    await this.#store.run(reset, limiter, this.#write(rules).parts, [])
   }
-}
 
-function partsOf(rules: readonly RateRule[]): string[] {
-  return rules.map(({ name }) => `t:${escapeName(name)}`)
+  #write(rules: readonly RateRule[]): Written {
+    let written = this.#written.get(rules)
+    if (!written) {
+      written = {
+        parts: rules.map(({ name }) => `t:${escapeName(name)}`),
+        limits: rules.flatMap(({ interval, burst }) => [interval, burst]),
+      }
+      this.#written.set(rules, written)
+    }
+    return written
+  }
 }
