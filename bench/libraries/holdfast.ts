@@ -121,4 +121,20 @@ export const holdfast: Library = {
       return { use: hono.idempotency({ provider }), close }
     },
   },
+  rateLimits: {
+    memory: {
+      express: () => ({ use: express.rateLimit(limits), close: () => {} }),
+      hono: () => ({ use: hono.rateLimit(limits), close: () => {} }),
+    },
+    redis: {
+      express: async (url) => {
+        const { provider, close } = await onRedis(url)
+        return { use: express.rateLimit({ provider, ...limits }), close }
+      },
+      hono: async (url) => {
+        const { provider, close } = await onRedis(url)
+        return { use: hono.rateLimit({ provider, ...limits }), close }
+      },
+    },
+  },
 }
