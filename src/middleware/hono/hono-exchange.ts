@@ -12,6 +12,7 @@ import type {
 } from '../engine/index.ts'
 import { BODY_HEADERS, concat, stateOf } from '../engine/index.ts'
 import { answerGone, hasArrived, onDisconnect, onUnanswered } from './connection.ts'
+import { incomingBody, partsOf, type ResponseParts } from './node-parts.ts'
 import { peerAddress } from './peer-address.ts'
 import { peekBody } from './response-body.ts'
 
@@ -56,9 +57,9 @@ export class HonoExchange implements Exchange<HonoArgs> {
   constructor(c: Context, next: Next, judged: Promise<void>) {
     this.args = [c]
     this.method = c.req.method
-    const { pathname, search } = new URL(c.req.url)
-    this.path = pathname
-    this.query = search
+    const [path, query] = pathAndQuery(c.req.url)
+    this.path = path
+    this.query = query
     this.route = routePath(c, -1)
     this.state = followedState(c)
     this.#depth = this.state.nextDepth()
@@ -86,6 +87,8 @@ export class HonoExchange implements Exchange<HonoArgs> {
     if (Number(this.header('content-length') ?? 0) > limit) return { kind: 'too-large' }
     // A body that an outer middleware has read is kept by Hono.
     if (req.raw.bodyUsed) return bytesWithin(new Uint8Array(await req.arrayBuffer()), limit)
+    const arriving = incomingBody(this.#c)
+    if (arriving) return bytesWithin(await arriving, limit)
     if (!req.raw.body) return { kind: 'none' }
     // A clone, so that the handler can read the raw request too.
     const { body } = req.raw.clone()
@@ -104,12 +107,14 @@ export class HonoExchange implements Exchange<HonoArgs> {
   }
 
   announce(name: string, value: string, joins: boolean): void {
-    this.#announced.push({ name, value, joins })
+    this.#announced.push({ name: name.toLowerCase(), value, joins })
   }
 
   /** Sets what was announced on the final answer: a response of the handler's own has none of what was set before. */
   announceOn(response: Response): Response {
     if (this.#announced.length === 0) return response
+    const parts = partsOf(response)
+    if (parts?.isPlain) return this.#announceIn(response.status, parts)
     try {
       this.#setOn(response.headers)
       return response
@@ -121,7 +126,20 @@ export class HonoExchange implements Exchange<HonoArgs> {
     }
   }
 
-  #setOn(headers: Headers): void {
+  /** The same as a new response, which costs less than headers that can be changed. */
+  #announceIn(status: number, { body, headers }: ResponseParts): Response {
+    const all = new Map(headers)
+    this.#setOn({
+      get: (name) => all.get(name) ?? null,
+      set: (name, value) => all.set(name, value),
+    })
+    return new Response(body, { status, headers: Object.fromEntries(all) })
+  }
+
+  #setOn(headers: {
+    get(name: string): string | null
+    set(name: string, value: string): unknown
+  }): void {
     // From the inside out, as the guards further in have done before.
     for (const { name, value, joins } of this.#announced.toReversed()) {
       const inner = headers.get(name)
@@ -211,6 +229,8 @@ export class HonoExchange implements Exchange<HonoArgs> {
   async #settle(): Promise<{ readonly body?: Uint8Array; readonly failed?: boolean }> {
     if (this.state.interruption) return {}
     const { res } = this.#c
+    const parts = this.method === 'HEAD' ? undefined : partsOf(res)
+    if (parts) return this.#captures ? whole(parts.body, this.#limit) : {}
     const body = res.body as ReadableStream<Uint8Array<ArrayBuffer>> | null
     if (!body) return { body: new Uint8Array() }
     if (this.method === 'HEAD') {
@@ -247,7 +267,8 @@ export class HonoExchange implements Exchange<HonoArgs> {
   }
 
   #end(status: number, body: Uint8Array | undefined): End {
-    const headers = [...this.#c.res.headers]
+    const { res } = this.#c
+    const headers = partsOf(res)?.headers ?? [...res.headers]
     const { interruption, refused } = this.state
     return { status, headers, body, late: interruption !== undefined, refused }
   }
@@ -283,6 +304,24 @@ export function responseOf(c: Context, { status, headers, body }: Answer): Respo
     status as StatusCode,
     Object.fromEntries(lists),
   )
+}
+
+/** A body that is in memory, in bytes, unless it has too many. */
+function whole(body: ResponseParts['body'], limit: number): { readonly body?: Uint8Array } {
+  if (body === null) return { body: new Uint8Array() }
+  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
+  return bytes.length <= limit ? { body: bytes } : {}
+}
+
+/** The path and the query of the URL of a request, which its runtime has normalised. */
+function pathAndQuery(url: string): [path: string, query: string] {
+  const hash = url.indexOf('#')
+  const end = hash < 0 ? url.length : hash
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  const question = url.indexOf('?', start)
+  if (question < 0 || question > end) return [url.slice(start, end), '']
+  // A question mark with nothing behind it is no query.
+  return [url.slice(start, question), end > question + 1 ? url.slice(question, end) : '']
 }
 
 function bytesWithin(bytes: Uint8Array, limit: number): RequestBody {
