@@ -20,7 +20,7 @@ test.each([
   const { sha256 } = await import('../../src/middleware/engine/sha256.ts')
   const hash = await sha256(new TextEncoder().encode('abc'))
   vi.unstubAllGlobals()
-  expect(Buffer.from(hash).toString('hex')).toBe(abc)
+  expect(Buffer.from(hash, 'base64url').toString('hex')).toBe(abc)
   expect(digest).toHaveBeenCalledTimes(runtime ? 0 : 1)
   digest.mockRestore()
 })

@@ -1,5 +1,5 @@
 // What a request was asked to do, as a short hash.
-import { base64url } from './bytes.ts'
+import { concat } from './bytes.ts'
 import type { Exchange, RequestBody } from './exchange.ts'
 import { sha256 } from './sha256.ts'
 
@@ -7,19 +7,27 @@ import { sha256 } from './sha256.ts'
 type ReadBody = Extract<RequestBody, { kind: 'none' | 'bytes' | 'parsed' }>
 
 /** The SHA-256 of several parts, told apart whatever they contain. */
-export async function digest(parts: readonly (string | Uint8Array)[]): Promise<string> {
-  const encoder = new TextEncoder()
-  const chunks = parts.flatMap((part) => {
-    const bytes = typeof part === 'string' ? encoder.encode(part) : part
-    return [encoder.encode(`${bytes.length}:`), bytes]
-  })
-  const all = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
+export function digest(parts: readonly (string | Uint8Array)[]): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let text = ''
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      text += `${utf8Length(part)}:${part}`
+      continue
+    }
+    // Text is encoded in one piece, up to the next bytes.
+    chunks.push(encoder.encode(`${text}${part.length}:`), part)
+    text = ''
   }
-  return base64url(await sha256(all))
+  if (text !== '') chunks.push(encoder.encode(text))
+  return sha256(concat(chunks))
+}
+
+const encoder = new TextEncoder()
+
+function utf8Length(text: string): number {
+  // Most are ASCII: one character is one byte.
+  return /^[\0-\x7f]*$/.test(text) ? text.length : encoder.encode(text).length
 }
 
 /** The fingerprint of a request: method, path, query, media type and body. */

@@ -214,8 +214,8 @@ export class ResponseTap {
       if (callback) queueMicrotask(callback)
       return res
     }
-    const hasChunk = args.length > 0 && typeof args[0] !== 'function' && args[0] != null
-    const chunk = hasChunk ? bytesOf(args[0], args[1]) : undefined
+    const given = typeof args[0] === 'function' ? undefined : (args[0] ?? undefined)
+    const chunk = given === undefined ? undefined : bytesOf(given, args[1])
     if (this.#watchers.length === 0 && this.#flow === 'passing') {
       this.#ended = true
       return this.#end.apply(res, args as unknown as [string, 'utf8'])
@@ -233,7 +233,9 @@ export class ResponseTap {
         return
       }
       this.#release()
-      this.#end.call(res, chunk, 'utf8', callback as () => void)
+      // As it was given: Node writes text and head as one.
+      const encoding = typeof args[1] === 'string' ? args[1] : 'utf8'
+      this.#end.call(res, given, encoding as BufferEncoding, callback as () => void)
     })
     return res
   }
