@@ -56,6 +56,23 @@ export interface JoinedSignal {
   letGo(): void
 }
 
+/** Joins signals when the joined one is first asked for, which for most work is never. */
+export function joinWhenAsked(signals: () => readonly (AbortSignal | undefined)[]): JoinedSignal {
+  let joined: JoinedSignal | undefined
+  let isOver = false
+  return {
+    get signal() {
+      joined ??= joinSignals(signals())
+      if (isOver) joined.letGo()
+      return joined.signal
+    },
+    letGo: () => {
+      isOver = true
+      joined?.letGo()
+    },
+  }
+}
+
 /** Joins signals into one; unlike `AbortSignal.any`, letting go leaves nothing behind on a long-lived one. */
 export function joinSignals(signals: readonly (AbortSignal | undefined)[]): JoinedSignal {
   const controller = new AbortController()

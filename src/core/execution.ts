@@ -1,6 +1,6 @@
 // One caller's way through the states of an idempotent call: begin, execute or replay, commit.
 import { level, sample, type Watch } from '../telemetry/index.ts'
-import { abortError, joinSignals } from './abort.ts'
+import { abortError, joinWhenAsked } from './abort.ts'
 import { attemptId } from './attempt-id.ts'
 import { awaitExecution } from './await-execution.ts'
 import { now, pause } from './clock.ts'
@@ -408,11 +408,13 @@ export class Execution<T> {
     work: (context: ExecutionContext) => Promise<T> | T,
   ): Promise<T> {
     const { name } = this.#terms
-    const joined = joinSignals([lease.signal, this.#terms.signal])
+    const joined = joinWhenAsked(() => [lease.signal, this.#terms.signal])
     level('idempotency.execution.active', { name }, 1)
     try {
       return await work({
-        signal: joined.signal,
+        get signal() {
+          return joined.signal
+        },
         recovered: lost !== undefined,
         fencingToken: token,
         stopRenewal: () => lease.stopRenewal(),

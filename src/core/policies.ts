@@ -1,5 +1,5 @@
 // The policies themselves: each asks one primitive and runs the work inside it.
-import { joinSignals } from './abort.ts'
+import { joinWhenAsked } from './abort.ts'
 import { after } from './clock.ts'
 import { isHoldfastError } from './error-guards.ts'
 import { TimeoutError } from './errors.ts'
@@ -41,7 +41,7 @@ export function timeoutPolicy(ms: number, subject = 'The task'): Policy {
       'foreground',
     )
     try {
-      return await inside(passage, [controller.signal], next)
+      return await inside(passage, () => controller.signal, next)
     } finally {
       timer.stop()
     }
@@ -77,22 +77,29 @@ export function holdingPolicy<G extends Guard>(
     const guard = await acquire(passage.signal)
     try {
       held?.(guard)
-      return await inside(passage, [guard.signal], next)
+      return await inside(passage, () => guard.signal, next)
     } finally {
       await guard[Symbol.asyncDispose]()
     }
   }
 }
 
-/** Runs the work with a signal that also aborts with others. */
+/** Runs the work with a signal that also aborts with another one. */
 export async function inside<T>(
   passage: Passage,
-  signals: readonly AbortSignal[],
+  signal: () => AbortSignal,
   next: (passage: Passage) => Promise<T>,
 ): Promise<T> {
-  const joined = joinSignals([passage.signal, ...signals])
+  const joined = joinWhenAsked(() => [passage.signal, signal()])
+  const { attempt, interrupt } = passage
   try {
-    return await next({ ...passage, signal: joined.signal })
+    return await next({
+      attempt,
+      interrupt,
+      get signal() {
+        return joined.signal
+      },
+    })
   } finally {
     joined.letGo()
   }

@@ -115,7 +115,8 @@ function idempotencyPolicy(scope: Surroundings, options: TaskIdempotency): Polic
   const idempotency = new Idempotency({ ...rest, provider })
   return async (passage, next) => {
     // Generic over the work's value: the record is typed by whoever reads it.
-    const work = ({ signal }: { signal: AbortSignal }) => inside(passage, [signal], next)
+    const work = (context: { readonly signal: AbortSignal }) =>
+      inside(passage, () => context.signal, next)
     const { signal } = passage
     const executed = await idempotency.run(key, work, { fingerprint, wait, signal })
     return executed.value as Awaited<ReturnType<typeof work>>

@@ -28,7 +28,14 @@ export function decide<A extends readonly unknown[]>(
     (inner, guard) => (passage) => judge(exchange, guard, passage, inner, answerFor),
     handler,
   )
-  return inward({ signal: exchange.state.signal, attempt: 1, interrupt: answerFor })
+  const { scope } = exchange.state
+  return inward({
+    get signal() {
+      return scope?.signal ?? exchange.state.ownSignal
+    },
+    attempt: 1,
+    interrupt: answerFor,
+  })
 }
 
 async function judge<A extends readonly unknown[]>(
@@ -51,7 +58,10 @@ async function judge<A extends readonly unknown[]>(
     return inner
   }
   const answering: Passage = {
-    ...passage,
+    get signal() {
+      return passage.signal
+    },
+    attempt: passage.attempt,
     interrupt: (error) => tell.ended(outcomeOf(error), undefined, answerFor(error)),
   }
   const run = async (): Promise<Verdict> => {

@@ -76,7 +76,7 @@ export function idempotencyGuard<A extends readonly unknown[]>(
         state.holdfast.idempotency = { key, replayed: false, recovered: context.recovered }
         exchange.onAbandoned(() => context.stopRenewal())
         exchange.capture(settings.maxAnswerBytes)
-        verdict = await inside(passage, [context.signal], inward)
+        verdict = await inside(passage, () => context.signal, inward)
         kept = answerToKeep(verdict, settings.headers, options.onEvent)
         tellAnswered(verdict)
         return kept

@@ -5,6 +5,7 @@
  */
 
 export { type Answer, BODY_HEADERS, type End } from './answer.ts'
+export { Attachment } from './attachment.ts'
 export {
   type CircuitBreakerGuardOptions,
   circuitBreakerGuard,

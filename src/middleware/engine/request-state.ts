@@ -6,6 +6,7 @@ import type { Scope } from '../../core/scope.ts'
 import type { Permit } from '../../core/semaphore.ts'
 import { requestAnnotator } from '../../telemetry/index.ts'
 import type { End } from './answer.ts'
+import { Attachment } from './attachment.ts'
 
 /** What the guards of a route tell its handler: `req.holdfast` in Express, `c.var.holdfast` in Hono. */
 export interface HoldfastState {
@@ -48,16 +49,21 @@ export class RequestState {
   keepAlive: ((work: Promise<unknown>) => void) | undefined
   #depth = 0
   #behind: Promise<unknown> | undefined
-  readonly #controller = new AbortController()
+  #controller: AbortController | undefined
+  #reason: Error | undefined
   #attached = true
 
   /** Aborts when the work for this request should end. */
   get signal(): AbortSignal {
-    return this.scope?.signal ?? this.#controller.signal
+    return this.scope?.signal ?? this.ownSignal
   }
 
   /** Aborts with the client's disconnect, until that was let go, and with a timeout or a lost lease. */
   get ownSignal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#reason) this.#controller.abort(this.#reason)
+    }
     return this.#controller.signal
   }
 
@@ -69,7 +75,7 @@ export class RequestState {
   /** The client has gone. */
   disconnected(cause?: unknown): void {
     if (!this.#attached) return
-    this.#controller.abort(
+    this.end(
       new ClientDisconnectedError('The client disconnected before it was answered', { cause }),
     )
   }
@@ -93,24 +99,25 @@ export class RequestState {
 
   /** Ends the work; the handler may still answer. */
   end(reason: Error): void {
-    this.#controller.abort(reason)
+    this.#reason ??= reason
+    this.#controller?.abort(reason)
   }
 
   /** Ends the work, whether the client is there or not. */
   abort(reason: Error): void {
     this.over = reason
-    this.#controller.abort(reason)
+    this.end(reason)
   }
 }
 
-const states = new WeakMap<object, RequestState>()
+const states = new Attachment<RequestState>('holdfast.request')
 
 /** The state of a request, by the object that the framework makes for each; `made` is told of a new one. */
 export function stateOf(request: object, made?: (state: RequestState) => void): RequestState {
-  const known = states.get(request)
+  const known = states.of(request)
   if (known) return known
   const state = new RequestState()
-  states.set(request, state)
+  states.attach(request, state)
   made?.(state)
   return state
 }

@@ -1,6 +1,13 @@
 // The tap on a Node response: sees the handler's answer, can hold back its end, and can answer in its stead.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Answer, BODY_HEADERS, concat, type End, stateOf } from '../engine/index.ts'
+import {
+  type Answer,
+  Attachment,
+  BODY_HEADERS,
+  concat,
+  type End,
+  stateOf,
+} from '../engine/index.ts'
 import { type HeadHeaders, headersOf } from './headers.ts'
 
 type Callback = (error?: Error | null) => void
@@ -26,7 +33,7 @@ type Flow =
   /** Nowhere: the client has been answered already. */
   | 'sinking'
 
-const taps = new WeakMap<ServerResponse, ResponseTap>()
+const taps = new Attachment<ResponseTap>('holdfast.response')
 
 /**
  * One tap for each response, however many guards are on its route.
@@ -73,8 +80,10 @@ export class ResponseTap {
   }
 
   static of(req: IncomingMessage, res: ServerResponse): ResponseTap {
-    const tap = taps.get(res) ?? new ResponseTap(req, res)
-    taps.set(res, tap)
+    const known = taps.of(res)
+    if (known) return known
+    const tap = new ResponseTap(req, res)
+    taps.attach(res, tap)
     return tap
   }
 

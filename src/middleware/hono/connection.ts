@@ -46,14 +46,24 @@ export async function answerGone(c: Context): Promise<void> {
   forget()
 }
 
-/** Calls back when the connection has gone before the whole answer has left. */
-export function onUnanswered(c: Context, callback: () => void): void {
+/** Calls back when the client has gone before the whole answer has left; false where that is not shown. */
+export function onUnanswered(c: Context, callback: () => void): boolean {
   const { outgoing } = bindingsOf(c)
-  const forget = onDisconnect(c, () => {
-    if (!outgoing?.writableFinished) callback()
+  if (!isEmitter(outgoing)) return false
+  const look = (): void => {
+    if (!outgoing.writableFinished) callback()
+  }
+  if (outgoing.closed) {
+    look()
+    return true
+  }
+  const forget = onDisconnect(c, look)
+  outgoing.once('close', () => {
+    // The next request on the connection is another one's.
+    forget()
+    look()
   })
-  // The next request on the connection is another one's.
-  if (isEmitter(outgoing)) outgoing.once('close', forget)
+  return true
 }
 
 /** Whether the whole request has arrived, as far as is shown. */

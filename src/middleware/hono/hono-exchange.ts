@@ -277,12 +277,11 @@ export class HonoExchange implements Exchange<HonoArgs> {
 /** The state of a request, which follows its client from the first guard on. */
 function followedState(c: Context): RequestState {
   return stateOf(c, (state) => {
-    const { signal } = c.req.raw
-    const tell = (): void => state.disconnected(signal.reason)
-    if (signal?.aborted) tell()
-    else {
-      signal?.addEventListener('abort', tell, { once: true })
-      onUnanswered(c, tell)
+    if (!onUnanswered(c, () => state.disconnected())) {
+      const { signal } = c.req.raw
+      const tell = (): void => state.disconnected(signal.reason)
+      if (signal?.aborted) tell()
+      else signal?.addEventListener('abort', tell, { once: true })
     }
     state.keepAlive = (work) => {
       try {
