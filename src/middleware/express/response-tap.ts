@@ -70,13 +70,27 @@ export class ResponseTap {
     this.#writeHead = res.writeHead
     this.#flushHeaders = res.flushHeaders
     this.#destroy = res.destroy
-    res.write = ((chunk: unknown, ...rest: unknown[]) =>
-      this.#onWrite(chunk, rest)) as typeof res.write
-    res.end = ((...args: unknown[]) => this.#onEnd(args)) as typeof res.end
-    res.writeHead = ((...args: unknown[]) => this.#onWriteHead(args)) as typeof res.writeHead
-    res.flushHeaders = () => this.#onFlushHeaders()
-    res.destroy = (error) => this.#onDestroy(error)
+    Object.assign(res, ResponseTap.#patches)
     res.once('close', () => this.#onClose())
+  }
+
+  /** The same functions for every response: V8 handles closures that are new for each object badly, and keeps their garbage. */
+  static readonly #patches: ThisType<ServerResponse> & object = {
+    write(chunk: unknown, ...rest: unknown[]) {
+      return tapOf(this).#onWrite(chunk, rest)
+    },
+    end(...args: unknown[]) {
+      return tapOf(this).#onEnd(args)
+    },
+    writeHead(...args: unknown[]) {
+      return tapOf(this).#onWriteHead(args)
+    },
+    flushHeaders() {
+      tapOf(this).#onFlushHeaders()
+    },
+    destroy(error?: Error) {
+      return tapOf(this).#onDestroy(error)
+    },
   }
 
   static of(req: IncomingMessage, res: ServerResponse): ResponseTap {
@@ -320,6 +334,10 @@ export class ResponseTap {
       define(name, { value: () => res, writable: true })
     }
   }
+}
+
+function tapOf(res: ServerResponse): ResponseTap {
+  return taps.of(res) as ResponseTap
 }
 
 /** Writes an answer's status and headers; several of one name stay several. */
