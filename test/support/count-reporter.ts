@@ -1,6 +1,6 @@
 // The vitest reporter that ends a run with the plain line `N passed, N failed`.
 
-import type { Reporter, SerializedError, TestModule } from 'vitest/node'
+import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node'
 import { passTable } from './pass-table.ts'
 
 /** Counts tests, and counts as failed whatever failed outside a test, so that no red run says "0 failed". */
@@ -16,11 +16,17 @@ export default class CountReporter implements Reporter {
       failed += failedTests || (module.state() === 'failed' ? 1 : 0)
     }
     const tables = [
+      passTable('conformance, row by row', modules, (test) => {
+        const column = columnOf(test)
+        // In memory alone they are many lines that say little.
+        const isWhole = modules.some(({ moduleId }) => moduleId.includes('/live/conformance.'))
+        return isWhole && column
+          ? { row: `${test.meta().conformance?.subject}: ${test.name}`, column }
+          : undefined
+      }),
       passTable('conformance', modules, (test) => {
-        const { conformance } = test.meta()
-        if (!conformance) return undefined
-        const { subject, framework, store } = conformance
-        return { row: subject, column: `${framework}, ${store}` }
+        const column = columnOf(test)
+        return column ? { row: `${test.meta().conformance?.subject}`, column } : undefined
       }),
       passTable('contract', modules, (test) => {
         const { contract } = test.meta()
@@ -33,4 +39,10 @@ export default class CountReporter implements Reporter {
       process.stdout.write(`${passed} passed, ${failed || (code ? 1 : 0)} failed\n`)
     })
   }
+}
+
+/** What a row of the conformance suite ran on; undefined for every other test. */
+function columnOf(test: TestCase): string | undefined {
+  const { conformance } = test.meta()
+  return conformance && `${conformance.framework}, ${conformance.store}`
 }
