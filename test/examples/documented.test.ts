@@ -11,7 +11,9 @@ test('every documented program runs, and nothing that they leave behind keeps th
   await using child = startChild(new URL('./run-programs.ts', import.meta.url), {
     // Not the contract, which takes its time elsewhere, nor those that listen or need a server that is not there.
     argument: [
-      ...examples().filter(({ code }) => !/from '(?:holdfast\/contract|pg)'/.test(code)),
+      ...examples().filter(
+        ({ code }) => !/from '(?:holdfast\/contract|pg)'|\.listen\(|serve\(/.test(code),
+      ),
       ...documented().filter(
         ({ code }) => !/from '(?:express|hono|ioredis|pg|@opentelemetry\/.*)'/.test(code),
       ),

@@ -61,7 +61,7 @@ const rules: readonly Rule[] = [
   // Not an import either: the engine hashes by WebCrypto where there is no such built-in.
   {
     files: /^src\/middleware\/engine\/sha256\.ts$/,
-    may: [/^getBuiltinModule:(node:)?crypto$/],
+    may: [/^src\/middleware\/engine\/bytes\.ts$/, /^getBuiltinModule:(node:)?crypto$/],
     mayType: [/^node:crypto$/],
   },
   {

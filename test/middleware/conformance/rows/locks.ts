@@ -127,7 +127,13 @@ const rows: Row[] = [
         if (reply === 'is left') sent.leave()
         else await sent.answer.catch(() => {})
         const releases = () => store.calls.filter((call) => call === 'grants.release').length
-        await eventually(() => releases() === 2)
+        const holders = async () => {
+          const views = await Promise.all(
+            ['lock:a', 'semaphore:s'].map((name) => store.grants.inspect(name)),
+          )
+          return views.flatMap((view) => view.holders).length
+        }
+        await eventually(async () => releases() === 2 && (await holders()) === 0)
         expect((await service.client.post('/')).json()).toBe('next')
         await eventually(() => releases() === 4)
       },
