@@ -2,13 +2,14 @@
 // and a stream that broke off is never made a second time.
 
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, inject, test } from 'vitest'
 import { Client } from '../middleware/conformance/client.ts'
 import { expectProblem, problems } from '../middleware/conformance/problem.ts'
 import { requestText } from '../middleware/conformance/wire.ts'
 import { type Child, startChild } from '../support/child.ts'
+import { deferred } from '../support/deferred.ts'
 import { openBackend, type Place } from './http-backend.ts'
 
 /** Two hundred with a buffered answer, and ten with a stream alone. */
@@ -30,17 +31,30 @@ async function start(place: Place, round: number): Promise<Started> {
   return { child, port }
 }
 
-/** Sends a request, and resolves with a function that gives what has arrived, at the first byte of the answer. */
+/**
+ * Sends a request through a proxy, and resolves with a function that gives what has arrived, at the first byte of the
+ * answer that the proxy sees.
+ */
 async function firstByte(port: number, path: string, key: string): Promise<() => string> {
-  const socket = connect(port, '127.0.0.1')
+  const seen = deferred()
+  const proxy = createServer((client) => {
+    const service = connect(port, '127.0.0.1')
+    service.once('data', () => seen.resolve())
+    service.pipe(client).pipe(service)
+    // A killed process breaks the connection off.
+    for (const socket of [service, client]) socket.on('error', () => {})
+    service.once('close', () => proxy.close())
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const socket = connect((proxy.address() as AddressInfo).port, '127.0.0.1')
   let received = ''
-  // A killed process breaks the connection off.
   socket.setEncoding('utf8').on('error', () => {})
   socket.on('data', (chunk: string) => {
     received += chunk
   })
   socket.write(requestText({ path, close: false, body: BODY }, `Idempotency-Key: "${key}"`))
-  await once(socket, 'data')
+  await seen.promise
   return () => received
 }
 

@@ -120,7 +120,9 @@ test('records are removed some hundreds at a time, and only those below the pref
   await Promise.all(Array.from({ length: 700 }, (_, i) => put(`a_b:${i}`)))
   await Promise.all(['axb:1', 'a_b', 'a_b:', 'a_c:1'].map(put))
   const statements = await statementsOf(() => records.clear('a_b:'))
-  expect(statements).toEqual(Array.from({ length: 4 }, () => 'record_clear'))
+  // So many calls are an occasion to sweep as well.
+  const own = statements.filter((statement) => !statement?.endsWith('_sweep'))
+  expect(own).toEqual(Array.from({ length: 4 }, () => 'record_clear'))
   for (const record of ['axb:1', 'a_b', 'a_c:1']) expect(await records.remove(record)).toBe(true)
   for (const record of ['a_b:', 'a_b:1', 'a_b:699'])
     expect(await records.remove(record)).toBe(false)

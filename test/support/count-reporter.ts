@@ -1,5 +1,6 @@
 // The vitest reporter that ends a run with the plain line `N passed, N failed`.
 
+import { writeSync } from 'node:fs'
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node'
 import { passTable } from './pass-table.ts'
 
@@ -34,10 +35,21 @@ export default class CountReporter implements Reporter {
       }),
     ]
     process.once('exit', (code) => {
-      for (const table of tables) if (table !== undefined) process.stdout.write(`${table}\n\n`)
+      for (const table of tables) if (table !== undefined) print(`${table}\n\n`)
       // A run that failed before any test did, in a global setup say, has one failure: itself.
-      process.stdout.write(`${passed} passed, ${failed || (code ? 1 : 0)} failed\n`)
+      print(`${passed} passed, ${failed || (code ? 1 : 0)} failed\n`)
     })
+  }
+}
+
+/** Writes at once, because nothing is written any more when the process has ended; a pipe may be full for a moment. */
+function print(text: string): void {
+  for (let rest = Buffer.from(text); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(process.stdout.fd, rest))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
   }
 }
 
