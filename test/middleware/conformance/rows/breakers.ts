@@ -240,7 +240,7 @@ const rows: Row[] = [
       const begun = deferred()
       const service = await opened(
         bench,
-        { resetTimeout: 100, probeLease: 2_000 },
+        { resetTimeout: 100, probeLease: 4_000 },
         async (call) => {
           if (call.run === 3) {
             begun.resolve()
@@ -251,7 +251,7 @@ const rows: Row[] = [
       )
       const hanging = await probing(service, begun.promise)
       expectProblem(await send(service), problems.circuitOpen)
-      await eventually(async () => (await send(service)).status === 200)
+      await eventually(async () => (await send(service)).status === 200, { within: 15_000 })
       gate.resolve()
       expect((await hanging.answer).status).toBe(200)
     },
