@@ -24,7 +24,7 @@ export {
   type Operation,
   type OperationRow,
 } from './catalogue.ts'
-export { failureOf } from './failure.ts'
+export { type Failure, failureOf } from './failure.ts'
 export { dropLevel, level, setLevel } from './levels.ts'
 export { type Observe, observe, type Watch } from './observe.ts'
 export { quietly } from './quietly.ts'
