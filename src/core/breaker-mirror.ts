@@ -60,6 +60,8 @@ export class BreakerMirror {
   readonly #reporter = attemptId()
   #standing: Standing = { generation: 0, phase: 'closed', openUntil: 0, trips: 0, totals: NONE }
   #pending = nothing()
+  /** What the report on its way tells. */
+  #sent: Outcomes = NONE
   #sequence = 0
   #timer: Timer | undefined
   #reporting: Promise<void> | undefined
@@ -93,9 +95,9 @@ export class BreakerMirror {
     return this.#standing
   }
 
-  /** The totals as they will be once what is pending has been reported. */
+  /** The totals as they will be once what is pending, or on its way, has been reported. */
   get expected(): Outcomes {
-    return add(this.#standing.totals, this.#pending)
+    return add(add(this.#standing.totals, this.#sent), this.#pending)
   }
 
   /** Whether this process decides alone, because the store is away. */
@@ -187,6 +189,7 @@ export class BreakerMirror {
     this.#timer?.stop()
     this.#timer = undefined
     const outcomes = this.#pending
+    this.#sent = outcomes
     this.#pending = nothing()
     const report = {
       breaker: this.#name,
@@ -199,6 +202,7 @@ export class BreakerMirror {
       counts.report({ ...report, generation }),
     )
     this.#syncedAt = now()
+    this.#sent = NONE
     if (!view) return
     this.#adopt(view)
     await this.#decide(this.#standing)
