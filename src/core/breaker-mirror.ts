@@ -260,6 +260,7 @@ export class BreakerMirror {
     this.#standing = { generation, phase, openUntil, trips, totals }
     if (generation === previous.generation) return
     this.#pending = nothing()
+    this.#sent = NONE
     this.#changed(this.#standing, previous)
   }
 }

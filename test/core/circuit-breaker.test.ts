@@ -12,6 +12,7 @@ import {
 } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { eventually } from '../support/eventually.ts'
+import { answersAfter, faultyAdapter } from '../support/faulty-adapter.ts'
 
 const fail = () => Promise.reject(new Error('down'))
 const work = () => 'answer'
@@ -220,6 +221,26 @@ describe('what counts', () => {
     expect(breaker.state).toBe('open')
     const [error] = await s.task(work, { circuitBreaker: breaker })
     expect(error).toMatchObject(isOpen)
+  })
+
+  test('what a report on its way tells: the call that reaches the threshold waits for the trip', async () => {
+    const stateProvider = faultyAdapter()
+    const breaker = new CircuitBreaker({ stateProvider, key: 'api', failureThreshold: 3 })
+    await breaker.execute(work)
+    const gate = deferred()
+    const reported = stateProvider.count('counts.report')
+    stateProvider.once('counts.report', answersAfter(gate.promise))
+    await failing(breaker, 2)
+    await eventually(() => stateProvider.count('counts.report') === reported + 1)
+    let settled = false
+    const third = failing(breaker, 1).then(() => {
+      settled = true
+    })
+    await pause(20)
+    expect(settled).toBe(false)
+    gate.resolve()
+    await third
+    expect(breaker.state).toBe('open')
   })
 
   test('not the late outcome of a call that began before the breaker opened', async () => {
