@@ -45,6 +45,8 @@ export class RequestState {
   readonly annotate: ReturnType<typeof requestAnnotator> = requestAnnotator()
   /** Why the client was answered before the handler was; undefined while it was not. */
   over: Error | undefined
+  /** That the client has gone, whether it was let go or not; undefined while it was there. */
+  gone: ClientDisconnectedError | undefined
   /** Keeps the runtime from ending behind the answer, where it must be asked to. */
   keepAlive: ((work: Promise<unknown>) => void) | undefined
   #depth = 0
@@ -62,7 +64,9 @@ export class RequestState {
   get ownSignal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController()
-      if (this.#reason) this.#controller.abort(this.#reason)
+      // A client that left before anybody asked may have been let go since.
+      const reason = this.#reason ?? (this.#attached ? this.gone : undefined)
+      if (reason) this.#controller.abort(reason)
     }
     return this.#controller.signal
   }
@@ -74,10 +78,10 @@ export class RequestState {
 
   /** The client has gone. */
   disconnected(cause?: unknown): void {
-    if (!this.#attached) return
-    this.end(
-      new ClientDisconnectedError('The client disconnected before it was answered', { cause }),
-    )
+    this.gone ??= new ClientDisconnectedError('The client disconnected before it was answered', {
+      cause,
+    })
+    if (this.#attached) this.#controller?.abort(this.gone)
   }
 
   /** Lets the work go on when the client goes: its outcome will be replayed. */

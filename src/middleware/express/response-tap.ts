@@ -72,6 +72,8 @@ export class ResponseTap {
     this.#destroy = res.destroy
     Object.assign(res, ResponseTap.#patches)
     res.once('close', () => this.#onClose())
+    // The client may have left while something further out was waiting.
+    if (res.destroyed) this.#onClose()
   }
 
   /** The same functions for every response: V8 handles closures that are new for each object badly, and keeps their garbage. */

@@ -158,6 +158,8 @@ function middlewareOf(mount: Mount): RequestHandler {
         if (req.get('authorization')) next()
         else res.sendStatus(401)
       }
+    case 'waits':
+      return (_req, _res, next) => void mount[1]().then(() => next(), next)
     case 'traces':
       return (req, res, next) =>
         trace.getTracer('test').startActiveSpan(`${req.method} ${req.path}`, SERVER, (span) => {

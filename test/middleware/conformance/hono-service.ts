@@ -138,6 +138,11 @@ function middlewareOf(mount: Mount): MiddlewareHandler {
         if (!c.req.header('authorization')) throw new HTTPException(401)
         await next()
       }
+    case 'waits':
+      return async (_c, next) => {
+        await mount[1]()
+        await next()
+      }
     case 'traces':
       return (c, next) =>
         trace

@@ -64,6 +64,8 @@ export type Mount =
   | readonly ['sets-late', name: string, value: () => string]
   /** Answers 401 to requests without an Authorization header. */
   | readonly ['authenticates']
+  /** Lets requests on once a promise has resolved, as an authentication does that asks elsewhere. */
+  | readonly ['waits', until: () => Promise<unknown>]
   /** Makes the span of the request, as an HTTP instrumentation does, named after method and path. */
   | readonly ['traces']
   /** Compresses every answer. */

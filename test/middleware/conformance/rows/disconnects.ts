@@ -1,5 +1,6 @@
 // Clients that leave: before the handler runs, while it runs, and while its answer is on the way.
 
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { isClientDisconnectedError } from '../../../../src/index.ts'
@@ -7,7 +8,42 @@ import { deferred } from '../../../support/deferred.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { json, type Reply } from '../reply.ts'
-import type { Row, RowGroup } from '../row.ts'
+import type { Bench, Row, RowGroup } from '../row.ts'
+
+/** Sends a request whose client has gone before it meets its scope; resolves with the scope's signal, as its handler finds it. */
+async function early({ serveAll, store }: Bench, options: { detachOnDisconnect: boolean }) {
+  const arrived = deferred()
+  const gate = deferred()
+  const seen = deferred<AbortSignal>()
+  const waits = (): Promise<void> => {
+    arrived.resolve()
+    return gate.promise
+  }
+  const service = await serveAll({
+    use: [
+      ['waits', waits],
+      ['requestScope', { provider: store, ...options }],
+    ],
+    routes: {
+      'POST /': {
+        handler: ({ signal }) => {
+          seen.resolve(signal)
+          return json('too late')
+        },
+      },
+    },
+  })
+  const connected = once(service.server, 'connection')
+  const sent = service.client.send({})
+  await arrived.promise
+  const [socket] = await connected
+  const closed = once(socket, 'close')
+  sent.leave()
+  await closed
+  gate.resolve()
+  const { aborted, reason } = await seen.promise
+  return { service, aborted, reason }
+}
 
 const rows: Row[] = [
   {
@@ -25,6 +61,22 @@ const rows: Row[] = [
       await begun.promise
       sent.leave()
       expect(isClientDisconnectedError(await reason.promise)).toBe(true)
+    },
+  },
+  {
+    name: 'a client that has left before its request meets the first guard has left for it as well',
+    check: async (bench) => {
+      const { service, reason } = await early(bench, { detachOnDisconnect: false })
+      expect(isClientDisconnectedError(reason)).toBe(true)
+      expect(await service.drain()).toEqual({ aborted: 0, abandoned: 0 })
+    },
+  },
+  {
+    name: 'one that has left before then changes nothing with `detachOnDisconnect`',
+    check: async (bench) => {
+      const { service, aborted } = await early(bench, { detachOnDisconnect: true })
+      expect(aborted).toBe(false)
+      expect(await service.drain()).toEqual({ aborted: 0, abandoned: 0 })
     },
   },
   {
