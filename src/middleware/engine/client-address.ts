@@ -1,5 +1,5 @@
 // Who a client is: its address, as far as that can be believed.
-import { ClientDisconnectedError, InvalidArgumentError } from '../../core/errors.ts'
+import { InvalidArgumentError } from '../../core/errors.ts'
 import { expectBoolean, expectInteger, refuse } from '../../core/expect.ts'
 import type { Exchange } from './exchange.ts'
 import { type GuardOptions, warnOnce } from './guard.ts'
@@ -93,7 +93,7 @@ export function clientNamer(
       : connected && clientBehind(connected, forwardedFor, proxies ?? [])
     if (address) return groupName(address, bits)
     // A connection that is gone has no address any more.
-    if (exchange.state.signal.aborted) throw new ClientDisconnectedError('The client has gone')
+    if (exchange.state.gone) throw exchange.state.gone
     throw new InvalidArgumentError(
       `${guard} does not know the address of the client here: give it a \`key\`, such as the user or the API key`,
     )

@@ -1,7 +1,9 @@
 // Who a client is to a limit: its address, which nobody can choose, however many addresses it has.
 
+import { once } from 'node:events'
 import { expect } from 'vitest'
 import type { Adapter } from '../../../../src/core/ports.ts'
+import { deferred } from '../../../support/deferred.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { json } from '../reply.ts'
 import type { Bench, Row, RowGroup } from '../row.ts'
@@ -177,6 +179,37 @@ const rows: Row[] = [
         },
       })
       expect((await from(service, '203.0.113.1')).json()).toEqual([200, 429])
+    },
+  },
+  {
+    name: 'a client that has gone has no address, which is no fault of the application, also where it was let go',
+    check: async ({ serveAll, store }) => {
+      const arrived = deferred()
+      const gate = deferred()
+      const waits = (): Promise<void> => {
+        arrived.resolve()
+        return gate.promise
+      }
+      const seen: unknown[] = []
+      const service = await serveAll({
+        use: [
+          ['requestScope', { provider: store, detachOnDisconnect: true }],
+          ['waits', waits],
+          ['rateLimit', { name: 'api', limit: 1, window: HOUR }],
+        ],
+        routes: { 'POST /': { handler: () => json('ran') } },
+        fails: (error) => seen.push(error),
+      })
+      const connected = once(service.server, 'connection')
+      const sent = service.client.send({})
+      await arrived.promise
+      const [socket] = await connected
+      const closed = once(socket, 'close')
+      sent.leave()
+      await closed
+      gate.resolve()
+      await service.drain()
+      expect([seen, service.runs()]).toEqual([[], 0])
     },
   },
   {
