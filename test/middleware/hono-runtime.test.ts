@@ -3,7 +3,13 @@
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import { MemoryAdapter } from '../../src/index.ts'
-import { idempotency, lock, protect, requestScope } from '../../src/middleware/hono/index.ts'
+import {
+  idempotency,
+  lock,
+  protect,
+  rateLimit,
+  requestScope,
+} from '../../src/middleware/hono/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { answersAfter, faultyAdapter } from '../support/faulty-adapter.ts'
 
@@ -26,7 +32,7 @@ test('the response of an upgrade passes as it is, and holds nothing afterwards',
   expect((await store.grants.inspect('lock:a')).holders).toEqual([])
 })
 
-test('the runtime is asked to wait for the record of an answer that has left, and for a stream', async () => {
+test('the runtime is asked to wait for what is written behind an answer that has left, and for a stream', async () => {
   const behind: Promise<unknown>[] = []
   const context = {
     waitUntil: (work: Promise<unknown>) => void behind.push(work),
@@ -38,6 +44,11 @@ test('the runtime is asked to wait for the record of an answer that has left, an
   const app = new Hono()
     .use(requestScope({ provider: store }))
     .post('/after', idempotency({ commit: 'after' }), (c) => c.text('done'))
+    .get(
+      '/spends',
+      rateLimit({ limit: 2, window: 60_000, key: 'k', skipFailedRequests: true }),
+      (c) => c.text('done'),
+    )
     .get('/stream', lock({ key: 'a' }), (c) =>
       c.body(
         new ReadableStream({
@@ -54,9 +65,11 @@ test('the runtime is asked to wait for the record of an answer that has left, an
   })
   expect(await (await app.fetch(post, {}, context)).text()).toBe('done')
   expect(behind).toHaveLength(1)
+  await app.fetch(new Request('https://shop.example/spends'), {}, context)
+  expect(behind).toHaveLength(2)
 
   const streamed = await app.fetch(new Request('https://shop.example/stream'), {}, context)
-  expect(behind.length).toBeGreaterThan(1)
+  expect(behind.length).toBeGreaterThan(2)
   let over = false
   const waited = Promise.all(behind).then(() => {
     over = true

@@ -15,14 +15,15 @@ export interface Skipping {
 export async function settling(
   reservation: RateReservation,
   skipping: Skipping,
-  exchange: Pick<Exchange, 'onAbandoned'>,
+  exchange: Pick<Exchange, 'onAbandoned' | 'state'>,
   verdict: Promise<Verdict>,
   onEvent: EventListener | undefined,
 ): Promise<Verdict> {
   const spend = (): void => {
-    reservation
+    const spent = reservation
       .spend()
       .catch((error: unknown) => emit(onEvent, { name: 'holdfast.guard.warning', error }))
+    exchange.state.outlive(spent)
   }
   // How a handler ends that nobody listens to any more may never be known: the request counts.
   exchange.onAbandoned(spend)

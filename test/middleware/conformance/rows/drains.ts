@@ -108,6 +108,28 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'what a request spends once its answer is known is waited for',
+    check: async ({ serve, store }) => {
+      const gate = deferred()
+      const service = await serve(
+        [['rateLimit', { limit: 2, window: 60_000, skipSuccessfulRequests: true }]],
+        () => {
+          store.always('rates.consume', landsAfter(gate.promise))
+          return json('wrong', 401)
+        },
+      )
+      await service.client.post('/')
+      let over = false
+      const drained = service.drain().finally(() => {
+        over = true
+      })
+      await sleep(50)
+      expect(over).toBe(false)
+      gate.resolve()
+      expect(await drained).toEqual({ aborted: 0, abandoned: 0 })
+    },
+  },
+  {
     name: 'a request that takes too long is told by its signal, and may still answer',
     check: async ({ serve, store }) => {
       const begun = deferred()
