@@ -1,4 +1,4 @@
-// What is known to be exhausted: refused here until it can be otherwise, without asking the store.
+// What is known to be exhausted: refused here for a while, without asking the store.
 import { now } from './clock.ts'
 import type { RateStanding, RuleStanding } from './ports.ts'
 
@@ -15,9 +15,11 @@ interface Known<R> {
 }
 
 const MOST = 10_000
+/** Milliseconds after which the store is asked again: another process may have reset what was spent. */
+const LONGEST = 1_000
 
 /**
- * Refusals by limiter, as long as they hold.
+ * Refusals by limiter, as long as they hold, and for a second at most.
  *
  * What others spend meanwhile only prolongs them, and a larger cost is refused for at least as long.
  */
@@ -28,7 +30,8 @@ export class Exhausted {
   note(limiter: string, cost: number, refusal: Refusal): void {
     const at = now()
     this.#known.delete(limiter)
-    this.#known.set(limiter, { cost, until: at + refusal.retryAfter, at, refusal })
+    const until = at + Math.min(refusal.retryAfter, LONGEST)
+    this.#known.set(limiter, { cost, until, at, refusal })
     // The oldest goes first: a map keeps the order in which its keys came.
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= MOST) return

@@ -106,7 +106,7 @@ const SHORTEST_WAIT = 1
  *
  * The generic cell rate algorithm (GCRA, ITU-T I.371): units come back evenly and by the store's clock, any window
  * admits at most `limit + burst`, and a refused call spends nothing. What is known to be exhausted is refused without
- * asking the store.
+ * asking the store, but for one call in every second.
  *
  * @example
  * ```ts
@@ -276,7 +276,7 @@ export class RateLimiter {
     }
   }
 
-  /** Forgets what a key has spent. Throws as {@link RateLimiter.consume}. */
+  /** Forgets what a key has spent; other processes that refuse it know within a second. Throws as {@link RateLimiter.consume}. */
   async reset({ key }: Pick<ConsumeOptions, 'key'> = {}): Promise<void> {
     const limiter = this.#limiter(key)
     const { rates, deadline } = this.#provider

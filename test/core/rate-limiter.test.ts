@@ -1,7 +1,7 @@
 // Rate limits: what a window admits, what a refusal costs, and what happens when the store is away.
 
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import {
   MemoryAdapter,
   type RateLimitedError,
@@ -175,6 +175,22 @@ test('what is known to be exhausted is refused without asking the store', async 
   expect(asked).toBe(2)
   await limiter.reset()
   expect((await limiter.consume()).allowed).toBe(true)
+})
+
+test('what another process resets is asked for again within a second', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  try {
+    const { limiter, provider } = limiterAt({ limit: 1, window: 60_000 })
+    await limiter.consume()
+    expect((await limiter.consume()).allowed).toBe(false)
+    await new RateLimiter({ provider, key: 'api', limit: 1, window: 60_000 }).reset()
+    vi.advanceTimersByTime(999)
+    expect(await limiter.consume()).toMatchObject({ allowed: false, retryAfter: 59_001 })
+    vi.advanceTimersByTime(1)
+    expect((await limiter.consume()).allowed).toBe(true)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 describe('a reservation', () => {
