@@ -4,8 +4,8 @@ import { decide, type Guard, type Verdict, withAnswer } from '../engine/index.ts
 import { type ExpressArgs, ExpressExchange } from './express-exchange.ts'
 import { write } from './response-tap.ts'
 
-/** An own answer to refused requests: send it, or pass the error to `next`. */
-export type OnRefused = (error: unknown, req: Request, res: Response, next: NextFunction) => void
+/** An own answer to refused requests: send it, or pass the error to `next`; what it rejects with goes there as well. */
+export type OnRefused = (error: unknown, req: Request, res: Response, next: NextFunction) => unknown
 
 /** A middleware that leaves the route's own types as they are: `req.params` stays what the path says. */
 export type Middleware = <P>(req: Request<P>, res: Response, next: NextFunction) => void
@@ -26,7 +26,7 @@ export function middleware(
     ;(req as { holdfast?: unknown }).holdfast = exchange.state.holdfast
     const verdict = await decide(exchange, guards)
     judged()
-    send(verdict, exchange, req, res, next, onRefused)
+    await send(verdict, exchange, req, res, next, onRefused)
   }
   // Express 4 would leave a rejection unhandled.
   const handle: Middleware = (req, res, next) => void run(req as Request, res, next).catch(next)
@@ -34,14 +34,14 @@ export function middleware(
   return handle
 }
 
-function send(
+async function send(
   verdict: Verdict,
   { state }: ExpressExchange,
   req: Request,
   res: Response,
   next: NextFunction,
   onRefused: OnRefused | undefined,
-): void {
+): Promise<void> {
   if (verdict.kind === 'proceed') return
   if (verdict.kind === 'fail') {
     next(verdict.error)
@@ -50,7 +50,7 @@ function send(
   if (verdict.kind === 'refuse') {
     state.refused = true
     if (onRefused && !res.destroyed) {
-      onRefused(withAnswer(verdict.error, verdict.answer), req, res, next)
+      await onRefused(withAnswer(verdict.error, verdict.answer), req, res, next)
       return
     }
   }

@@ -189,10 +189,10 @@ function guard(kind: keyof typeof middlewares, given: number | object): RequestH
   const { onRefused } = given as Refusable
   const options = adapt(given, (req: Request) => asked(req))
   if (!onRefused) return make(options)
-  const refused: OnRefused = (error, req, res, next) => {
-    const answer = onRefused(error, asked(req))
+  const refused: OnRefused = async (error, req, res, next) => {
+    const answer = await onRefused(error, asked(req))
     if (answer === 'next') next(error)
-    else void reply(res, answer)
+    else await reply(res, answer)
   }
   return make({ ...options, onRefused: refused })
 }

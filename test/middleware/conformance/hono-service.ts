@@ -165,8 +165,8 @@ function guard(kind: keyof typeof middlewares, given: number | object): Middlewa
   const { onRefused } = given as Refusable
   const options = adapt(given, (c: Context) => asked(c))
   if (!onRefused) return make(options)
-  const refused: OnRefused = (error, c) => {
-    const answer = onRefused(error, asked(c))
+  const refused: OnRefused = async (error, c) => {
+    const answer = await onRefused(error, asked(c))
     if (answer === 'next') throw error
     return reply(c, answer)
   }

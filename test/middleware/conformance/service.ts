@@ -43,7 +43,7 @@ export type Handler = (call: Call) => Reply | Promise<Reply>
 
 /** An own answer to a refusal, or `'next'` to hand the error to the framework's error handling. */
 export interface Refusable {
-  readonly onRefused?: (error: unknown, asked: Asked) => Reply | 'next'
+  readonly onRefused?: (error: unknown, asked: Asked) => Reply | 'next' | Promise<Reply | 'next'>
 }
 
 /** Something that is mounted in front of a handler: a guard, or a middleware of the application's own. */

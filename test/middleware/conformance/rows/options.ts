@@ -6,7 +6,7 @@ import { fails } from '../../../support/faulty-adapter.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { json, text } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
-import type { Mount } from '../service.ts'
+import type { Asked, Mount } from '../service.ts'
 
 const rows: Row[] = [
   ...(['enabled', 'skip'] as const).map(
@@ -104,6 +104,30 @@ const rows: Row[] = [
         answer.json<{ sorry: string }>().sorry,
       ]).toEqual([418, 'yes', '/'])
       expect(service.runs()).toBe(0)
+    },
+  },
+  {
+    name: '`onRefused` may take its time, and what it fails with is answered by the framework',
+    check: async ({ store, serveAll }) => {
+      const seen: unknown[] = []
+      const onRefused = async (_error: unknown, { header }: Asked) => {
+        await sleep(1)
+        if (header('x-fails')) throw new Error('no template')
+        return text('sorry', 418)
+      }
+      const service = await serveAll({
+        use: [['requestScope', { provider: store }]],
+        routes: {
+          'POST /': {
+            guards: [['idempotency', { required: true, onRefused }]],
+            handler: () => json('ran'),
+          },
+        },
+        fails: (error) => seen.push((error as Error).message),
+      })
+      expect((await service.client.post('/')).status).toBe(418)
+      expect((await service.client.post('/', { headers: { 'x-fails': 'yes' } })).status).toBe(500)
+      expect(seen).toEqual(['no template'])
     },
   },
   {
