@@ -1,6 +1,7 @@
 // The scope guard: one scope for each request, which ends when its handler has ended.
-import { abortError } from '../../core/abort.ts'
+import { onAbort } from '../../core/abort.ts'
 import { within } from '../../core/current-scope.ts'
+import { ClosedError } from '../../core/errors.ts'
 import { expectBoolean, expectDuration, expectOptions } from '../../core/expect.ts'
 import { timeoutPolicy } from '../../core/policies.ts'
 import { inOrder } from '../../core/policy.ts'
@@ -45,8 +46,10 @@ export function requestScopeGuard<A extends readonly unknown[]>(
       const { state, args } = exchange
       const { name = 'request', provider, parent } = options
       drain.expectOpen()
-      if (parent?.signal.aborted) throw abortError(parent.signal)
+      if (parent?.signal.aborted) throw ended(parent)
       if (detaches) state.letGoOfClient()
+      // Before the scope hears of it: whatever ended its parent, for a request the service has ended.
+      const forget = parent && onAbort(parent.signal, () => state.end(ended(parent)))
       const scope = new Scope({ name, provider, parent, signal: state.ownSignal }, 'request')
       const leave = drain.enter({
         end: (reason) => state.end(reason),
@@ -58,6 +61,7 @@ export function requestScopeGuard<A extends readonly unknown[]>(
         try {
           return await within(scope, () => inward({ ...inside, signal: scope.signal }))
         } finally {
+          forget?.()
           // Tasks of the scope may take a while to end: the answer does not wait for them, but the service's end does.
           const disposed = scope[Symbol.asyncDispose]()
           void Promise.all([disposed, state.settled(), exchange.sent()]).then(leave)
@@ -65,4 +69,10 @@ export function requestScopeGuard<A extends readonly unknown[]>(
       })
     },
   }
+}
+
+function ended({ name, signal }: Scope): ClosedError {
+  return new ClosedError(`The scope '${name}', which requests end with, has ended`, {
+    cause: signal.reason,
+  })
 }

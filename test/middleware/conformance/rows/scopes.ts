@@ -3,8 +3,9 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { currentScope, scope } from '../../../../src/index.ts'
+import { currentScope, isClosedError, scope } from '../../../../src/index.ts'
 import { deferred } from '../../../support/deferred.ts'
+import { eventually } from '../../../support/eventually.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { json } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
@@ -137,6 +138,52 @@ const rows: Row[] = [
       expectProblem(refused, problems.shuttingDown)
       expect(refused.headers.connection).toBe('close')
       expect(service.runs()).toBe(1)
+    },
+  },
+  {
+    name: 'a service whose scope ends by a signal or a timeout of its own shuts down as well',
+    check: async ({ store, serveAll }) => {
+      for (const parent of [scope({ signal: AbortSignal.abort() }), scope({ timeout: 1 })]) {
+        await eventually(() => parent.signal.aborted)
+        const service = await serveAll({
+          use: [['requestScope', { provider: store, parent }]],
+          routes: { 'POST /': { handler: () => json('done') } },
+        })
+        const refused = await service.client.post('/')
+        expectProblem(refused, problems.shuttingDown)
+        expect(refused.headers.connection).toBe('close')
+        expect(service.runs()).toBe(0)
+        await parent[Symbol.asyncDispose]()
+      }
+    },
+  },
+  {
+    name: 'a request that waits when the scope of the service ends by its signal is told that the service shuts down',
+    check: async ({ store, serveAll }) => {
+      const end = new AbortController()
+      const parent = scope({ signal: end.signal })
+      const begun = deferred()
+      const service = await serveAll({
+        use: [['requestScope', { provider: store, parent }]],
+        routes: {
+          'POST /': {
+            guards: [['lock', { key: 'a', timeout: 10_000 }]],
+            handler: async ({ signal }) => {
+              begun.resolve()
+              if (!signal.aborted) await once(signal, 'abort')
+              return json([isClosedError(signal.reason), signal.reason.cause])
+            },
+          },
+        },
+      })
+      const running = service.client.send({})
+      await begun.promise
+      const waiting = service.client.send({})
+      await eventually(async () => (await store.grants.inspect('lock:a')).waiters.length === 1)
+      end.abort('deployed')
+      expectProblem(await waiting.answer, problems.shuttingDown)
+      expect((await running.answer).json()).toEqual([true, 'deployed'])
+      await parent[Symbol.asyncDispose]()
     },
   },
 ]
