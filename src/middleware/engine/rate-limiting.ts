@@ -7,7 +7,7 @@ import {
   expectName,
   expectOneOf,
   expectOptions,
-  expectTimeout,
+  expectWait,
 } from '../../core/expect.ts'
 import type { RuleStanding } from '../../core/ports.ts'
 import {
@@ -59,7 +59,7 @@ export interface RateLimitGuardOptions<A extends readonly unknown[]>
    */
   readonly cost?: number | PerRequest<A, number> | undefined
   /**
-   * Milliseconds that a request waits at most for its turn, before it is refused.
+   * Milliseconds that a request waits at most for its turn, before it is refused; `Infinity` for as long as it takes.
    *
    * @defaultValue 0
    */
@@ -192,7 +192,7 @@ export function rateLimitGuard<A extends readonly unknown[]>(
 interface Settings {
   readonly headers: boolean
   readonly legacyHeaders: boolean
-  readonly timeout: number | undefined
+  readonly timeout: number
   /** Which requests spend nothing by their answers; undefined when every one spends. */
   readonly skips: Skipping | undefined
 }
@@ -225,7 +225,7 @@ function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOption
   return {
     headers,
     legacyHeaders: expectBoolean('legacyHeaders', options.legacyHeaders, false),
-    timeout: expectTimeout('timeout', timeout),
+    timeout: expectWait('timeout', timeout),
     skips,
   }
 }

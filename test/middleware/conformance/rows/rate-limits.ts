@@ -386,6 +386,17 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'with `timeout: Infinity` a request waits for as long as its turn takes',
+    check: async ({ serve }) => {
+      const service = await serve(
+        [['rateLimit', { limit: 5, window: 1_000, burst: 1, timeout: Number.POSITIVE_INFINITY }]],
+        () => json('ran'),
+      )
+      const answers = await Promise.all(Array.from({ length: 3 }, () => service.client.post('/')))
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    },
+  },
+  {
     name: 'a client that leaves while it waits for its turn makes room for the next one, and never runs',
     check: async ({ serve }) => {
       const service = await serve(
