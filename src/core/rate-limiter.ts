@@ -3,7 +3,7 @@ import { count, failureOf, observe, sample } from '../telemetry/index.ts'
 import { now } from './clock.ts'
 import { defaultAdapter } from './default-adapter.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
-import { InvalidArgumentError, RateLimitedError } from './errors.ts'
+import { InvalidArgumentError, QueueFullError, RateLimitedError } from './errors.ts'
 import { emit } from './events.ts'
 import { Exhausted } from './exhausted.ts'
 import {
@@ -62,6 +62,12 @@ export interface RateLimiterOptions extends Partial<RateLimit> {
    * process alone.
    */
   readonly onStoreError?: 'deny' | 'allow' | 'local' | undefined
+  /**
+   * How many callers of this process may wait for a key.
+   *
+   * @defaultValue 10_000
+   */
+  readonly maxWaiters?: number | undefined
 }
 
 /** Options of one call. */
@@ -126,6 +132,7 @@ export class RateLimiter {
   readonly #rules: readonly RateRule[]
   readonly #shadow: boolean
   readonly #onStoreError: RateLimiterOptions['onStoreError']
+  readonly #maxWaiters: number
   readonly #exhausted = new Exhausted()
   readonly #reservations = new Reservations()
   readonly #turns = new Turns()
@@ -139,6 +146,7 @@ export class RateLimiter {
       rules,
       mode = 'enforce',
       onStoreError,
+      maxWaiters = 10_000,
     } = expectOptions(options, 'such as `{ key, limit: 100, window: 60_000 }`')
     this.#provider = expectProvider('provider', provider, ['rates']) ?? localProvider()
     this.#key = expectName('key', key)
@@ -153,6 +161,7 @@ export class RateLimiter {
             'allow',
             'local',
           ])
+    this.#maxWaiters = expectInteger('maxWaiters', maxWaiters)
   }
 
   /**
@@ -231,7 +240,8 @@ export class RateLimiter {
   /**
    * Waits until the units could be spent, and spends them; callers of this process wait in turn.
    *
-   * @throws RateLimitedError at once when that would take longer than `timeout`
+   * @throws RateLimitedError when that would take longer than `timeout`: at once by who has its turn, else once `timeout` is over
+   * @throws QueueFullError when `maxWaiters` callers of this process wait already
    * @throws AbortedError when the signal aborted first
    * @throws StoreUnavailableError when the store did not answer and `onStoreError` is not given
    */
@@ -257,7 +267,7 @@ export class RateLimiter {
     const ended = (outcome: string): void =>
       sample('rate_limiter.wait.duration', { name: this.#name, outcome }, (now() - started) / 1000)
     try {
-      const decision = await this.#turns.take(key, patience, async () => {
+      const spend = async (): Promise<RateDecision> => {
         for (;;) {
           const decision = await patience.within(this.consume({ key: options.key, cost }))
           if (decision.allowed) return decision
@@ -265,7 +275,9 @@ export class RateLimiter {
           if (decision.retryAfter > left) throw tooLong(decision)
           await sleep(Math.max(decision.retryAfter, SHORTEST_WAIT), patience)
         }
-      })
+      }
+      // Who tries once does not wait for others either.
+      const decision = await (timeout === 0 ? spend() : this.#inTurn(key, patience, spend))
       ended('allowed')
       return decision
     } catch (error) {
@@ -283,6 +295,14 @@ export class RateLimiter {
     await callStore(this.#key, deadline, () => rates.reset(limiter, this.#rules)).answer
     // Afterwards, so that a refusal from before that was on its way does not stand.
     this.#exhausted.forget(limiter)
+  }
+
+  async #inTurn<T>(key: string, patience: Patience, work: () => Promise<T>): Promise<T> {
+    if (this.#turns.waiting(key) < this.#maxWaiters) return this.#turns.take(key, patience, work)
+    throw new QueueFullError(
+      `${this.#maxWaiters} callers of this process wait for '${this.#key}' already (\`maxWaiters\`)`,
+      { key: this.#key },
+    )
   }
 
   #read(options: ConsumeOptions): { key: string; cost: number } {

@@ -1,30 +1,34 @@
 // Turns within a process: callers for one name go one after the other, in the order in which they came.
 import type { Patience } from './patience.ts'
 
-/** Queues by name; a name that nobody wants takes no memory. */
+/** Lines by name; a name that nobody wants takes no memory. */
 export class Turns {
-  readonly #last = new Map<string, Promise<void>>()
+  /** What calls each of those in line, the first of whom has its turn. */
+  readonly #lines = new Map<string, Set<() => void>>()
+
+  /** How many callers are in line for a name, the one that has its turn included. */
+  waiting(name: string): number {
+    return this.#lines.get(name)?.size ?? 0
+  }
 
   /** Runs `work` when all earlier callers of the name have ended; gives up its place when patience ends first. */
   async take<T>(name: string, patience: Patience, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(name) ?? Promise.resolve()
-    let end: () => void = () => {}
-    const mine = new Promise<void>((resolve) => {
-      end = resolve
+    const line = this.#lines.get(name) ?? new Set()
+    this.#lines.set(name, line)
+    let call: () => void = () => {}
+    const called = new Promise<void>((resolve) => {
+      call = resolve
     })
-    // Whoever comes next waits for those before too, also when this one has given up.
-    const chain = before.then(() => mine)
-    this.#last.set(name, chain)
+    line.add(call)
+    if (line.size === 1) call()
     try {
-      await patience.within(before)
+      await patience.within(called)
       return await work()
     } finally {
-      end()
-      if (this.#last.get(name) === chain) {
-        void chain.then(() => {
-          if (this.#last.get(name) === chain) this.#last.delete(name)
-        })
-      }
+      line.delete(call)
+      const [first] = line
+      if (first) first()
+      else this.#lines.delete(name)
     }
   }
 }

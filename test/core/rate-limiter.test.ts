@@ -3,6 +3,8 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import {
+  isAbortedError,
+  isQueueFullError,
   MemoryAdapter,
   type RateLimitedError,
   RateLimiter,
@@ -338,6 +340,36 @@ describe('waiting', () => {
     })
   })
 
+  test('is for no more callers than `maxWaiters`, and one that leaves makes room for another', async () => {
+    const limiter = new RateLimiter({ key: 'full', limit: 1, window: 60_000, maxWaiters: 2 })
+    await limiter.consume()
+    const controllers = Array.from({ length: 3 }, () => new AbortController())
+    const wait = (at: number) => limiter.wait({ signal: controllers[at]?.signal })
+    const waiting = [wait(0), wait(1)]
+    await expect(limiter.wait()).rejects.toThrow(
+      "2 callers of this process wait for 'full' already (`maxWaiters`)",
+    )
+    await expect(limiter.wait({ key: 'somebody else' })).resolves.toMatchObject({ allowed: true })
+    controllers[1]?.abort()
+    await expect(waiting[1]).rejects.toSatisfy(isAbortedError)
+    waiting.push(wait(2))
+    await expect(limiter.wait()).rejects.toSatisfy(isQueueFullError)
+    for (const each of controllers) each.abort()
+    for (const each of waiting) await expect(each).rejects.toSatisfy(isAbortedError)
+  })
+
+  test('is nothing for who tries once: those who wait before do not keep it', async () => {
+    const limiter = new RateLimiter({ key: 'try', limit: 1, window: 60_000 })
+    await limiter.consume()
+    const controller = new AbortController()
+    const waiting = limiter.wait({ signal: controller.signal })
+    await expect(limiter.wait({ timeout: 0 })).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_RATE_LIMITED',
+    })
+    controller.abort()
+    await expect(waiting).rejects.toSatisfy(isAbortedError)
+  })
+
   test('ends with the signal, and lets the next one go on', async () => {
     const limiter = new RateLimiter({ key: 'wait-aborted', limit: 20, window: 1_000, burst: 1 })
     await limiter.consume()
@@ -402,6 +434,8 @@ test.each([
   [{ mode: 'off' as never }, '`mode`'],
   [{ mode: null as never }, '`mode`'],
   [{ burst: null as never }, '`burst`'],
+  [{ maxWaiters: 0 }, '`maxWaiters`'],
+  [{ maxWaiters: null as never }, '`maxWaiters`'],
   [{ rules: [] }, 'at least one rule'],
   [{ rules: null as never }, '`rules`'],
   [{ rules: { limit: 1, window: 1 } as never }, '`rules`'],

@@ -65,6 +65,12 @@ export interface RateLimitGuardOptions<A extends readonly unknown[]>
    */
   readonly timeout?: number | undefined
   /**
+   * How many requests of this process may wait for a key.
+   *
+   * @defaultValue 10_000
+   */
+  readonly maxWaiters?: number | undefined
+  /**
    * `shadow` measures and refuses nobody, and tells clients nothing.
    *
    * @defaultValue `'enforce'`
@@ -126,8 +132,9 @@ export function rateLimitGuard<A extends readonly unknown[]>(
     const provider = providerOf(options, exchange)
     return instances.get(provider, `${limit} ${name}`, () => {
       const rules = rulesOf(options, limit)
-      const { mode } = options
-      return { rules, limiter: new RateLimiter({ provider, key: name, name, rules, mode }) }
+      const { mode, maxWaiters } = options
+      const limiter = new RateLimiter({ provider, key: name, name, rules, mode, maxWaiters })
+      return { rules, limiter }
     })
   }
   const keyOf = async (exchange: Exchange<A>): Promise<string> => {
@@ -209,6 +216,7 @@ function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOption
   if (isDynamic && burst !== undefined) expectInteger('burst', burst, 1, 1e9)
   if (key !== undefined && typeof key !== 'function') expectName('key', key)
   if (cost !== undefined && typeof cost !== 'function') expectInteger('cost', cost, 1)
+  if (options.maxWaiters !== undefined) expectInteger('maxWaiters', options.maxWaiters)
   expectOneOf('mode', options.mode ?? 'enforce', ['enforce', 'shadow'])
   const headers = expectBoolean('headers', options.headers, true)
   if (headers && name !== undefined) expectPrintable('name', name)

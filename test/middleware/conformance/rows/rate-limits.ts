@@ -397,6 +397,25 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'no more than `maxWaiters` requests wait for their turn, and one more is told to come again',
+    check: async ({ serve, store }) => {
+      const service = await serve(
+        [
+          [
+            'rateLimit',
+            { limit: 1, window: HOUR, timeout: Number.POSITIVE_INFINITY, maxWaiters: 1 },
+          ],
+        ],
+        () => json('ran'),
+      )
+      await service.client.post('/')
+      const waiting = service.client.send({ alone: true })
+      await eventually(() => store.calls.filter((call) => call === 'rates.consume').length === 2)
+      expectProblem(await service.client.post('/'), problems.full)
+      waiting.leave()
+    },
+  },
+  {
     name: 'a client that leaves while it waits for its turn makes room for the next one, and never runs',
     check: async ({ serve }) => {
       const service = await serve(
