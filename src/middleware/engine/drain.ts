@@ -24,7 +24,9 @@ export interface DrainOptions {
    */
   readonly timeout?: number | undefined
   /**
-   * Milliseconds that those which are told to end have for it; then they are answered 503 and left.
+   * Milliseconds that those which are told to end have for it; then they are answered 503 and left. And as many that
+   * connections have which the server still keeps then: those that never carried a request, and those of what is mounted
+   * before `requestScope()`.
    *
    * @defaultValue 1_000
    */
@@ -101,14 +103,13 @@ export class Drain implements Drainable {
     timeout: number,
     grace: number,
   ): Promise<Drained> {
-    const until = now() + timeout
     await this.#ended(timeout)
     const late = [...this.#running]
     const reason = shuttingDown()
     for (const request of late) request.end(reason)
     await this.#ended(grace)
     for (const request of this.#running) request.interrupt(reason)
-    if (server) await closed(server, Math.max(until - now(), grace))
+    if (server) await closed(server, grace)
     return { aborted: late.length, abandoned: this.#running.size }
   }
 
@@ -137,7 +138,7 @@ function shuttingDown(): ClosedError {
   return new ClosedError('The service is shutting down')
 }
 
-/** Closes a server; connections that still carry an answer have `ms` for it. */
+/** Closes a server; connections that are not idle have `ms` to become so: one that never carried a request never does. */
 function closed(server: ClosableServer, ms: number): Promise<void> {
   const until = now() + ms
   return new Promise((resolve) => {

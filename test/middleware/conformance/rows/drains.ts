@@ -1,5 +1,7 @@
 // The end of a service: nothing new begins, what runs is answered, and what is held is given back at once.
 
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { isClosedError } from '../../../../src/index.ts'
@@ -199,6 +201,22 @@ const rows: Row[] = [
       await end()
       expect(await drained).toEqual({ aborted: 2, abandoned: 0 })
       expect(service.runs()).toBe(1)
+    },
+  },
+  {
+    name: 'a connection that has never carried a request is not waited for longer than `grace`',
+    check: async ({ serve }) => {
+      const service = await serve([], () => json('done'))
+      const connected = once(service.server, 'connection')
+      const socket = connect(service.port, '127.0.0.1')
+      const closed = once(socket, 'close')
+      await connected
+      // The time that requests have is more than the test has.
+      expect(await service.drain({ timeout: 60_000, grace: 50 })).toEqual({
+        aborted: 0,
+        abandoned: 0,
+      })
+      await closed
     },
   },
   {
