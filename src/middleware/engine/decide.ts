@@ -23,9 +23,8 @@ export function decide<A extends readonly unknown[]>(
     // The request was answered while a guard waited for its store: nothing begins for it any more.
     return { kind: 'refuse', error: over, guard: 'timeout', answer: problemAnswer(over) }
   }
-  const answerFor = (error: Error) => interrupt(exchange, guards, error)
   const inward = guards.reduceRight<Inward>(
-    (inner, guard) => (passage) => judge(exchange, guard, passage, inner, answerFor),
+    (inner, guard) => (passage) => judge(exchange, guard, passage, inner),
     handler,
   )
   const { scope } = exchange.state
@@ -34,7 +33,8 @@ export function decide<A extends readonly unknown[]>(
       return scope?.signal ?? exchange.state.ownSignal
     },
     attempt: 1,
-    interrupt: answerFor,
+    // Each guard answers for what is further in by itself.
+    interrupt: () => {},
   })
 }
 
@@ -43,7 +43,6 @@ async function judge<A extends readonly unknown[]>(
   guard: Guard<A>,
   passage: Passage,
   inward: Inward,
-  answerFor: (error: Error) => number | undefined,
 ): Promise<Verdict> {
   const { options } = guard
   const { enabled, skip, onStoreError, onEvent } = options
@@ -62,7 +61,8 @@ async function judge<A extends readonly unknown[]>(
       return passage.signal
     },
     attempt: passage.attempt,
-    interrupt: (error) => tell.ended(outcomeOf(error), undefined, answerFor(error)),
+    interrupt: (error) =>
+      tell.ended(outcomeOf(error), undefined, interrupt(exchange, guard, error)),
   }
   const run = async (): Promise<Verdict> => {
     const verdict = await guard.enter(exchange, answering, enter)
@@ -131,10 +131,10 @@ function refusal<A extends readonly unknown[]>(
 /** Ends the handler's work and answers for it, because it took too long or lost its lease: with which status, if any. */
 function interrupt<A extends readonly unknown[]>(
   exchange: Exchange<A>,
-  guards: readonly Guard<A>[],
+  { options }: Guard<A>,
   error: Error,
 ): number | undefined {
-  const answer = problemAnswer(error, guards[0]?.options.problemBase)
+  const answer = problemAnswer(error, options.problemBase)
   const answered = exchange.interrupt(answer)
   exchange.state.abort(error)
   // An answer that has begun cannot be taken back: after a lost lease it must not look complete.

@@ -1,5 +1,6 @@
 // What every guard can be told: to be off, to answer otherwise, to call its problems by other names.
 
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { fails } from '../../../support/faulty-adapter.ts'
@@ -164,6 +165,20 @@ const rows: Row[] = [
       expect((await service.client.post('/', { key: 'k' })).text).toBe('sorry')
       store.always('grants.acquire', undefined)
       expect((await service.client.post('/', { key: 'k' })).json()).toBe('done')
+    },
+  },
+  {
+    name: 'a guard of protect() that answers for the handler names its problem by its own base',
+    check: async ({ serve }) => {
+      const problemBase = 'https://shop.example/problems/'
+      const service = await serve(
+        [['protect', { idempotency: {}, timeout: { timeout: 20, problemBase } }]],
+        async ({ signal }) => {
+          await once(signal, 'abort')
+          return json('too late')
+        },
+      )
+      expectProblem(await service.client.post('/'), problems.timeout, problemBase)
     },
   },
   {
