@@ -59,6 +59,18 @@ describe.each([
     })
   }
 
+  test.each(['idempotency', 'timeout', 'rateLimit', 'circuitBreaker', 'lock', 'semaphore'])(
+    'protect() takes nothing but options for %s: what is meant to guard a route is not left out silently',
+    (kind) => {
+      for (const value of [null, false, true, 'all', '']) {
+        const make = () => middlewares.protect({ [kind]: value })
+        expect(make).toThrow(expect.toSatisfy(isInvalidArgumentError))
+        expect(make).toThrow(`Expected \`${kind}\` to be`)
+      }
+      expect(() => middlewares.protect({ [kind]: undefined })).not.toThrow()
+    },
+  )
+
   test('a drain refuses what is no server and no time', async () => {
     const scopes = middlewares.requestScope({ provider: new MemoryAdapter() })
     for (const options of [null, { server: {} }, { timeout: -1 }, { grace: 0 }]) {

@@ -1,6 +1,6 @@
 // Several guards on one route, in the order that policies have, whatever order they are written in.
-import { expectOptions } from '../../core/expect.ts'
-import { POLICY_ORDER } from '../../core/policy.ts'
+import { expectOptions, refuse } from '../../core/expect.ts'
+import { POLICY_ORDER, type PolicyKind } from '../../core/policy.ts'
 import { type CircuitBreakerGuardOptions, circuitBreakerGuard } from './breaking.ts'
 import type { Guard, GuardOptions } from './guard.ts'
 import {
@@ -31,20 +31,30 @@ export function protectGuards<A extends readonly unknown[]>(
 ): readonly Guard<A>[] {
   const { idempotency, timeout, rateLimit, circuitBreaker, lock, semaphore, ...shared } =
     expectOptions(options, 'such as `{ lock: { key } }`')
+  const guardOf = <O extends GuardOptions<A>>(
+    kind: PolicyKind,
+    own: O | undefined,
+    make: (options: O) => Guard<A>,
+  ): Guard<A> | undefined => {
+    if (own === undefined) return undefined
+    // Null is no way to leave one out, or a route would be unguarded.
+    if (typeof own !== 'object' || own === null) refuse(kind, 'an object of its options', own)
+    return make({ ...shared, ...stated(own) })
+  }
+  const timed = typeof timeout === 'number' ? { timeout } : timeout
   const guards = {
-    idempotency: idempotency && idempotencyGuard({ ...shared, ...idempotency }),
-    timeout:
-      timeout === undefined
-        ? undefined
-        : timeoutGuard({
-            ...shared,
-            ...(typeof timeout === 'number' ? { timeout } : timeout),
-          }),
+    idempotency: guardOf('idempotency', idempotency, idempotencyGuard),
+    timeout: guardOf('timeout', timed, timeoutGuard),
     retry: undefined,
-    rateLimit: rateLimit && rateLimitGuard({ ...shared, ...rateLimit }),
-    circuitBreaker: circuitBreaker && circuitBreakerGuard({ ...shared, ...circuitBreaker }),
-    lock: lock && lockGuard({ ...shared, ...lock }),
-    semaphore: semaphore && semaphoreGuard({ ...shared, ...semaphore }),
+    rateLimit: guardOf('rateLimit', rateLimit, rateLimitGuard),
+    circuitBreaker: guardOf('circuitBreaker', circuitBreaker, circuitBreakerGuard),
+    lock: guardOf('lock', lock, lockGuard),
+    semaphore: guardOf('semaphore', semaphore, semaphoreGuard),
   }
   return POLICY_ORDER.map((kind) => guards[kind]).filter((guard) => guard !== undefined)
+}
+
+/** The options without those that are undefined, which say nothing. */
+function stated<O extends object>(options: O): O {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as O
 }

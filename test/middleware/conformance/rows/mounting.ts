@@ -117,6 +117,29 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'protect() shares an option also with a part that leaves it undefined',
+    check: async ({ store, serveAll }) => {
+      const problemBase = 'https://shop.example/problems/'
+      const own = { provider: undefined, problemBase: undefined }
+      const service = await serveAll({
+        routes: {
+          'POST /': {
+            guards: [
+              [
+                'protect',
+                { provider: store, problemBase, idempotency: { required: true, ...own } },
+              ],
+            ],
+            handler: () => json('done'),
+          },
+        },
+      })
+      expectProblem(await service.client.post('/'), problems.keyMissing, problemBase)
+      await service.client.post('/', { key: 'k' })
+      expect(store.calls).toContain('records.begin')
+    },
+  },
+  {
     name: 'protect() shares its options with its parts',
     check: async ({ store, serveAll }) => {
       const service = await serveAll({
