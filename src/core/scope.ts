@@ -12,6 +12,7 @@ import {
   expectName,
   expectOptions,
   expectSignal,
+  refuse,
 } from './expect.ts'
 import { setLifetime } from './lifetime.ts'
 import type { Policy } from './policy.ts'
@@ -86,6 +87,7 @@ export class Scope implements AsyncDisposable {
       disposeTimeout = 10_000,
     } = expectOptions(options, '{}')
     this.name = name === undefined ? 'scope' : expectName('name', name)
+    expectScope('parent', parent)
     this.provider = expectAdapter('provider', provider) ?? parent?.provider
     this.#disposeTimeout = expectDuration('disposeTimeout', disposeTimeout)
     this.signal = this.#controller.signal
@@ -282,6 +284,11 @@ export function scope(options: ScopeOptions = {}): Scope {
  */
 export function currentScope(): Scope | undefined {
   return current() as Scope | undefined
+}
+
+/** Throws unless a value is a scope, or undefined. */
+export function expectScope(option: string, value: Scope | undefined): void {
+  if (value !== undefined && !(value instanceof Scope)) refuse(option, 'a scope', value)
 }
 
 /** Counts a scope among those that live, and times it; the function returned ends it. */

@@ -176,6 +176,8 @@ test.each([
   [{ timeout: 0 }, 'timeout'],
   [{ timeout: Number.NaN }, 'timeout'],
   [{ disposeTimeout: -1 }, 'disposeTimeout'],
+  [{ parent: null as never }, 'parent'],
+  [{ parent: {} as never }, 'parent'],
   [{ name: '' }, 'name'],
   [{ signal: {} as AbortSignal }, 'signal'],
   [{ provider: {} as MemoryAdapter }, 'provider'],

@@ -45,9 +45,9 @@ export function circuitBreakerGuard<A extends readonly unknown[]>(
   options: CircuitBreakerGuardOptions<A> = {},
 ): Guard<A> {
   expectGuardOptions(expectOptions(options, 'such as `{ failureThreshold: 5 }`'))
-  const { isFailure = ({ status }: JudgedAnswer) => status >= 500 } = options
+  const { isFailure = ({ status }: JudgedAnswer) => status >= 500, at = 'head' } = options
   expectFunction('isFailure', isFailure)
-  const judgesHead = expectOneOf('at', options.at ?? 'head', ['head', 'end']) === 'head'
+  const judgesHead = expectOneOf('at', at, ['head', 'end']) === 'head'
   const terms = { ...options, isFailure: (error: unknown) => error instanceof FailedAnswer }
   readBreakerSettings(terms)
   const instances = new Instances<CircuitBreaker>()

@@ -55,10 +55,10 @@ export type ClientNamer = <A extends readonly unknown[]>(exchange: Exchange<A>) 
 /** Checks the options, and makes what names clients by them; `guard` is who asks, for messages. */
 export function clientNamer(
   guard: string,
-  { trustedProxies, ipv6Prefix, strict, onEvent }: ClientOptions & GuardOptions<never>,
+  { trustedProxies, ipv6Prefix = 56, strict, onEvent }: ClientOptions & GuardOptions<never>,
 ): ClientNamer {
   const proxies = trustedProxies === undefined ? undefined : readRanges(trustedProxies)
-  const bits = expectInteger('ipv6Prefix', ipv6Prefix ?? 56, 1, 128)
+  const bits = expectInteger('ipv6Prefix', ipv6Prefix, 1, 128)
   const isStrict = expectBoolean('strict', strict, false)
   const doubt = (message: string): void => {
     if (isStrict) throw new InvalidArgumentError(message)

@@ -111,6 +111,11 @@ export function expectGuardOptions<A extends readonly unknown[]>(options: GuardO
   if (problemBase !== undefined) expectName('problemBase', problemBase)
 }
 
+/** An own answer to refusals: a function, or undefined. */
+export function expectOnRefused(onRefused: unknown): void {
+  if (onRefused !== undefined) expectFunction('onRefused', onRefused)
+}
+
 /** The store of a guard: its own, the request scope's, or the memory of this process with a warning. */
 export function providerOf<A extends readonly unknown[]>(
   options: GuardOptions<A>,

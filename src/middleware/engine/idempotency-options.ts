@@ -156,34 +156,38 @@ export function readIdempotencyOptions<A extends readonly unknown[]>(
   options: IdempotencyGuardOptions<A>,
 ): IdempotencySettings<A> {
   expectGuardOptions(expectOptions(options, 'such as `{ required: true }`'))
-  const { ttl, lease, takeover, scope, fingerprint, recover, docsUrl } = options
+  const { ttl, lease, takeover, scope, fingerprint, recover, maxKeys, docsUrl } = options
+  const {
+    methods = ['POST', 'PATCH'],
+    headers = [],
+    commit = 'before',
+    maxKeyLength = 255,
+    maxRequestBytes = 2 ** 20,
+    maxAnswerBytes = 2 ** 18,
+    replayHeader = 'Idempotent-Replayed',
+  } = options
   if (ttl !== undefined) expectDuration('ttl', ttl)
   if (lease !== undefined) expectDuration('lease', lease)
   expectBoolean('takeover', takeover, false)
   if (recover !== undefined) expectFunction('recover', recover)
-  const bytes = (option: 'maxRequestBytes' | 'maxAnswerBytes', fallback: number): number =>
-    expectInteger(option, options[option] ?? fallback, 1, MOST_BYTES)
   return {
     required: expectBoolean('required', options.required, false),
-    methods: expectTokens('methods', options.methods ?? ['POST', 'PATCH']).map((method) =>
-      method.toUpperCase(),
-    ),
+    methods: expectTokens('methods', methods).map((method) => method.toUpperCase()),
     scope: scope === undefined ? undefined : expectFunction('scope', scope),
     fingerprint: fingerprint === undefined ? undefined : expectFunction('fingerprint', fingerprint),
-    headers: expectTokens('headers', options.headers ?? []).map((name) => name.toLowerCase()),
+    headers: expectTokens('headers', headers).map((name) => name.toLowerCase()),
     wait: expectWait('wait', options.wait),
     storeServerErrors: expectBoolean('storeServerErrors', options.storeServerErrors, false),
-    commitsAfter:
-      expectOneOf('commit', options.commit ?? 'before', ['before', 'after']) === 'after',
+    commitsAfter: expectOneOf('commit', commit, ['before', 'after']) === 'after',
     strictSyntax: expectBoolean('strictSyntax', options.strictSyntax, false),
-    maxKeyLength: expectInteger('maxKeyLength', options.maxKeyLength ?? 255, 1, 65_536),
+    maxKeyLength: expectInteger('maxKeyLength', maxKeyLength, 1, 65_536),
     quota:
-      options.maxKeys === undefined
+      maxKeys === undefined
         ? undefined
-        : new KeyQuota(expectInteger('maxKeys', options.maxKeys, 2), ttl ?? DAY),
-    maxRequestBytes: bytes('maxRequestBytes', 2 ** 20),
-    maxAnswerBytes: bytes('maxAnswerBytes', 2 ** 18),
-    replayHeader: expectToken('replayHeader', options.replayHeader ?? 'Idempotent-Replayed'),
+        : new KeyQuota(expectInteger('maxKeys', maxKeys, 2), ttl ?? DAY),
+    maxRequestBytes: expectInteger('maxRequestBytes', maxRequestBytes, 1, MOST_BYTES),
+    maxAnswerBytes: expectInteger('maxAnswerBytes', maxAnswerBytes, 1, MOST_BYTES),
+    replayHeader: expectToken('replayHeader', replayHeader),
     refusalHeaders:
       docsUrl === undefined ? [] : [['link', `<${expectTarget(docsUrl)}>; rel="describedby"`]],
   }

@@ -23,7 +23,13 @@ export {
   drainable,
 } from './drain.ts'
 export type { ClientEvidence, Exchange, RequestBody, RequestFile } from './exchange.ts'
-export type { Guard, GuardOptions, PerRequest, Verdict } from './guard.ts'
+export {
+  expectOnRefused,
+  type Guard,
+  type GuardOptions,
+  type PerRequest,
+  type Verdict,
+} from './guard.ts'
 export {
   type LockGuardOptions,
   lockGuard,

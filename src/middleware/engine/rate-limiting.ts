@@ -206,8 +206,8 @@ interface Settings {
 
 function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOptions<A>): Settings {
   expectGuardOptions(options)
-  const { limit, window, burst, rules, key, cost, timeout, name } = options
-  if (rules !== undefined && (limit ?? window ?? burst) !== undefined) {
+  const { limit, window, burst, rules, key, cost, timeout, name, mode = 'enforce' } = options
+  if (rules !== undefined && [limit, window, burst].some((each) => each !== undefined)) {
     throw new InvalidArgumentError('Expected `rules`, or `limit` and `window`, and not both')
   }
   const isDynamic = typeof limit === 'function'
@@ -217,7 +217,7 @@ function readOptions<A extends readonly unknown[]>(options: RateLimitGuardOption
   if (key !== undefined && typeof key !== 'function') expectName('key', key)
   if (cost !== undefined && typeof cost !== 'function') expectInteger('cost', cost, 1)
   if (options.maxWaiters !== undefined) expectInteger('maxWaiters', options.maxWaiters)
-  expectOneOf('mode', options.mode ?? 'enforce', ['enforce', 'shadow'])
+  expectOneOf('mode', mode, ['enforce', 'shadow'])
   const headers = expectBoolean('headers', options.headers, true)
   if (headers && name !== undefined) expectPrintable('name', name)
   if (headers) for (const rule of checked) expectPrintable('name', rule.name ?? '')
@@ -243,12 +243,16 @@ function rulesOf<A extends readonly unknown[]>(
   { rules, window, burst, name }: RateLimitGuardOptions<A>,
   limit: number | PerRequest<A, number> | undefined,
 ): readonly RateLimit[] {
-  const listed = rules ?? [{ limit, window, burst, name } as RateLimit]
+  const listed = rules === undefined ? [{ limit, window, burst, name } as RateLimit] : rules
+  // What is no list is refused where rules are read.
   if (!Array.isArray(listed)) return listed
-  return listed.map((rule: RateLimit) => ({
-    ...expectOptions(rule, 'such as `{ limit: 100, window: 60_000 }`'),
-    name: rule.name ?? `per-${rule.window / 1000}s`,
-  }))
+  return listed.map((rule: RateLimit) => {
+    const { name = `per-${rule.window / 1000}s`, ...terms } = expectOptions(
+      rule,
+      'such as `{ limit: 100, window: 60_000 }`',
+    )
+    return { ...terms, name }
+  })
 }
 
 function violatedOf(standings: readonly RuleStanding[]): readonly string[] {

@@ -5,7 +5,7 @@ import { ClosedError } from '../../core/errors.ts'
 import { expectBoolean, expectDuration, expectOptions } from '../../core/expect.ts'
 import { timeoutPolicy } from '../../core/policies.ts'
 import { inOrder } from '../../core/policy.ts'
-import { Scope } from '../../core/scope.ts'
+import { expectScope, Scope } from '../../core/scope.ts'
 import type { Drain } from './drain.ts'
 import { expectGuardOptions, type Guard, type GuardOptions } from './guard.ts'
 
@@ -31,6 +31,7 @@ export function requestScopeGuard<A extends readonly unknown[]>(
 ): Guard<A> {
   expectGuardOptions(expectOptions(options, 'such as `{ provider }`'))
   const { timeout } = options
+  expectScope('parent', options.parent)
   const detaches = expectBoolean('detachOnDisconnect', options.detachOnDisconnect, false)
   // Outside of the scope, whose signal the timeout aborts like any other end of the request.
   const timed = inOrder({

@@ -259,8 +259,8 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): Middleware 
  * ```
  */
 export function timeout(options: number | TimeoutOptions): Middleware {
-  const onRefused = typeof options === 'number' ? undefined : options.onRefused
-  return middleware('timeout', [timeoutGuard(options)], onRefused)
+  const guards = [timeoutGuard(options)]
+  return middleware('timeout', guards, typeof options === 'number' ? undefined : options.onRefused)
 }
 
 /**

@@ -1,6 +1,6 @@
 // How guards become a middleware of Express: run the engine, send its verdict.
 import type { NextFunction, Request, Response } from 'express'
-import { decide, type Guard, type Verdict, withAnswer } from '../engine/index.ts'
+import { decide, expectOnRefused, type Guard, type Verdict, withAnswer } from '../engine/index.ts'
 import { type ExpressArgs, ExpressExchange } from './express-exchange.ts'
 import { write } from './response-tap.ts'
 
@@ -16,6 +16,7 @@ export function middleware(
   guards: readonly Guard<ExpressArgs>[],
   onRefused: OnRefused | undefined,
 ): Middleware {
+  expectOnRefused(onRefused)
   const run = async (req: Request, res: Response, next: NextFunction): Promise<void> => {
     let judged: () => void = () => {}
     const judgement = new Promise<void>((resolve) => {

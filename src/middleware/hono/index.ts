@@ -262,8 +262,8 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): MiddlewareH
  * ```
  */
 export function timeout(options: number | TimeoutOptions): MiddlewareHandler<GuardEnv> {
-  const onRefused = typeof options === 'number' ? undefined : options.onRefused
-  return middleware('timeout', [timeoutGuard(options)], onRefused)
+  const guards = [timeoutGuard(options)]
+  return middleware('timeout', guards, typeof options === 'number' ? undefined : options.onRefused)
 }
 
 /**

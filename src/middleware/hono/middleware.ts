@@ -1,6 +1,13 @@
 // How guards become a middleware of Hono: run the engine, return its verdict.
 import type { Context, Env, MiddlewareHandler } from 'hono'
-import { type Answer, decide, type Guard, type Verdict, withAnswer } from '../engine/index.ts'
+import {
+  type Answer,
+  decide,
+  expectOnRefused,
+  type Guard,
+  type Verdict,
+  withAnswer,
+} from '../engine/index.ts'
 import { type HonoArgs, HonoExchange, responseOf } from './hono-exchange.ts'
 
 /** An own answer to refused requests. */
@@ -12,6 +19,7 @@ export function middleware<E extends Env>(
   guards: readonly Guard<HonoArgs>[],
   onRefused: OnRefused | undefined,
 ): MiddlewareHandler<E> {
+  expectOnRefused(onRefused)
   const handle: MiddlewareHandler<E> = async (c, next) => {
     let judged: () => void = () => {}
     const judgement = new Promise<void>((resolve) => {
