@@ -30,6 +30,15 @@ function utf8Length(text: string): number {
   return /^[\0-\x7f]*$/.test(text) ? text.length : encoder.encode(text).length
 }
 
+/** Bytes of a body that was parsed, written as JSON. */
+export function parsedSize({
+  value,
+  files = [],
+}: Extract<RequestBody, { kind: 'parsed' }>): number {
+  const text = JSON.stringify(value) ?? ''
+  return files.reduce((size, { bytes }) => size + bytes.length, utf8Length(text))
+}
+
 /** The fingerprint of a request: method, path, query, media type and body. */
 export function fingerprintOf(
   exchange: Pick<Exchange, 'method' | 'path' | 'query' | 'header'>,

@@ -103,7 +103,7 @@ export interface IdempotencyGuardOptions<A extends readonly unknown[]> extends G
    */
   readonly maxKeys?: number | undefined
   /**
-   * Bytes that a request body may have.
+   * Bytes that a request body may have, also when it came compressed or without an announced length.
    *
    * @defaultValue 1_048_576
    */

@@ -1,7 +1,7 @@
 // What an idempotent request says of itself: its key, whose it is, and what it asks for.
 import { expectName, refuse } from '../../core/expect.ts'
 import type { Exchange } from './exchange.ts'
-import { digest, fingerprintOf } from './fingerprint.ts'
+import { digest, fingerprintOf, parsedSize } from './fingerprint.ts'
 import { type GuardOptions, warnOnce } from './guard.ts'
 import { parseIdempotencyKey } from './idempotency-key.ts'
 import type { IdempotencySettings } from './idempotency-options.ts'
@@ -44,7 +44,9 @@ export async function readFingerprint<A extends readonly unknown[]>(
     ])
   }
   const body = await exchange.body(maxRequestBytes)
-  if (body.kind === 'too-large') {
+  const inflated =
+    body.kind === 'parsed' && !tellsLength(exchange) && parsedSize(body) > maxRequestBytes
+  if (body.kind === 'too-large' || inflated) {
     const problem = { status: 413, type: 'about:blank', title: 'Content Too Large', retries: false }
     throw new Refusal(
       problem,
@@ -61,6 +63,12 @@ export async function readFingerprint<A extends readonly unknown[]>(
     )
   }
   return fingerprintOf(exchange, body)
+}
+
+/** Whether the length that was announced is that of what was parsed. */
+function tellsLength(exchange: Pick<Exchange, 'header'>): boolean {
+  const isCompressed = exchange.header('content-encoding') !== undefined
+  return !isCompressed && exchange.header('content-length') !== undefined
 }
 
 /** Whose key it is. */

@@ -1,10 +1,12 @@
 // Which requests are the same request: what belongs to the fingerprint, and what to the key space.
 
+import { gzipSync } from 'node:zlib'
 import { expect } from 'vitest'
 import { expectProblem, problems } from '../problem.ts'
 import { expectReplay } from '../replay.ts'
 import { json } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
+import type { Mount } from '../service.ts'
 
 const rows: Row[] = [
   {
@@ -151,23 +153,35 @@ const rows: Row[] = [
       expect(store.calls).toEqual([])
     },
   },
+  ...(['raw', 'json'] as const).map(
+    (parser): Row => ({
+      name: `a body of unannounced length is measured too: ${parser}`,
+      check: async ({ store, serveAll }) => {
+        const guards: Mount[] = [['idempotency', { maxRequestBytes: 100 }]]
+        const service = await serveAll({
+          parser,
+          use: [['requestScope', { provider: store }]],
+          routes: { 'POST /': { guards, handler: () => json(1) } },
+        })
+        const send = (length: number) =>
+          service.client.post('/', { key: 'k', body: ['x'.repeat(length - 4)], chunked: true })
+        expectProblem(await send(101), problems.tooLarge)
+        expect((await send(100)).status).toBe(200)
+      },
+    }),
+  ),
   {
-    name: 'a body of unannounced length is measured too',
-    check: async ({ store, serveAll }) => {
-      const service = await serveAll({
-        parser: 'raw',
-        use: [['requestScope', { provider: store }]],
-        routes: {
-          'POST /': { guards: [['idempotency', { maxRequestBytes: 100 }]], handler: () => json(1) },
-        },
-      })
-      const answer = await service.client.post('/', {
-        key: 'k',
-        body: 'x'.repeat(101),
-        type: 'text/plain',
-        chunked: true,
-      })
-      expectProblem(answer, problems.tooLarge)
+    name: 'of a compressed body that was parsed, what it became is measured',
+    only: 'express',
+    check: async ({ serve }) => {
+      const service = await serve([['idempotency', { maxRequestBytes: 100 }]], () => json(1))
+      const send = (length: number) => {
+        const body = gzipSync(JSON.stringify(['x'.repeat(length - 4)]))
+        const headers = { 'content-encoding': 'gzip' }
+        return service.client.post('/', { key: 'k', body, headers, type: 'application/json' })
+      }
+      expectProblem(await send(10_000), problems.tooLarge)
+      expect((await send(100)).status).toBe(200)
     },
   },
   {
