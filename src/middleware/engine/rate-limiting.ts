@@ -166,7 +166,7 @@ export function rateLimitGuard<A extends readonly unknown[]>(
     async enter(exchange, passage, inward) {
       const limiting = await limitingOf(exchange)
       if (!limiting) return inward(passage)
-      const { limiter } = limiting
+      const { limiter, rules } = limiting
       const key = await keyOf(exchange)
       const cost = await perRequest(options.cost, exchange.args)
       const admitted = (decision: RateDecision): string | undefined => {
@@ -180,7 +180,7 @@ export function rateLimitGuard<A extends readonly unknown[]>(
       try {
         if (settings.skips) {
           const reservation = await limiter.reserve({ key, cost })
-          const as = admitted(asIfSpent(reservation, cost ?? 1))
+          const as = admitted(asIfSpent(reservation, cost ?? 1, rules))
           const verdict = inward(passage, as)
           return await settling(reservation, settings.skips, exchange, verdict, options.onEvent)
         }

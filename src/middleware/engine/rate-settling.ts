@@ -1,7 +1,7 @@
 // Requests whose answers say whether they count: they hold their place in a rate limit, and pay when it is known.
 import { emit } from '../../core/events.ts'
 import type { EventListener } from '../../core/ports.ts'
-import type { RateDecision, RateReservation } from '../../core/rate-limiter.ts'
+import type { RateDecision, RateLimit, RateReservation } from '../../core/rate-limiter.ts'
 import type { Exchange } from './exchange.ts'
 import type { Verdict } from './guard.ts'
 
@@ -44,14 +44,22 @@ function succeeded(verdict: Verdict): boolean {
 export function asIfSpent(
   { allowed, retryAfter, resetAfter, rule, remaining, standings }: RateReservation,
   cost: number,
+  rules: readonly RateLimit[],
 ): RateDecision {
-  const left = (units: number): number => (allowed ? Math.max(0, units - cost) : units)
+  const asIs = { allowed, retryAfter, resetAfter, rule, remaining, standings }
+  if (!allowed) return asIs
+  const spent = standings.map((standing, at) => {
+    const { limit, window } = rules[at] as RateLimit
+    return {
+      ...standing,
+      remaining: Math.max(0, standing.remaining - cost),
+      resetAfter: Math.ceil(standing.resetAfter + (cost * window) / limit),
+    }
+  })
   return {
-    allowed,
-    retryAfter,
-    resetAfter,
-    rule,
-    remaining: left(remaining),
-    standings: standings.map((each) => ({ ...each, remaining: left(each.remaining) })),
+    ...asIs,
+    remaining: Math.max(0, remaining - cost),
+    resetAfter: Math.max(...spent.map((standing) => standing.resetAfter)),
+    standings: spent,
   }
 }
