@@ -40,7 +40,9 @@ export async function readFingerprint<A extends readonly unknown[]>(
   if (fingerprint) {
     const own: unknown = await fingerprint(...exchange.args)
     return digest([
-      typeof own === 'string' ? own : refuse('fingerprint', 'to answer a string', own),
+      typeof own === 'string'
+        ? own
+        : refuse('fingerprint', 'a function that answers a string', own),
     ])
   }
   const body = await exchange.body(maxRequestBytes)

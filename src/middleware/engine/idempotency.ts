@@ -126,7 +126,11 @@ function recovery<A extends readonly unknown[]>(
   return async (_record, lost) => {
     const resolution = await recover(key, lost, ...args)
     if (resolution && 'value' in resolution && !isStoredAnswer(resolution.value)) {
-      refuse('recover', 'to answer `{ value: { status, headers, body } }`', resolution.value)
+      refuse(
+        'recover',
+        'a function that answers `{ value: { status, headers, body } }`',
+        resolution.value,
+      )
     }
     return resolution
   }

@@ -185,6 +185,22 @@ const rows: Row[] = [
     },
   },
   {
+    name: 'a fingerprint of the application’s own that is no text is its fault, and is said to be',
+    check: async ({ store, serveAll }) => {
+      const seen: unknown[] = []
+      const service = await serveAll({
+        use: [
+          ['requestScope', { provider: store }],
+          ['idempotency', { fingerprint: () => 5 as never }],
+        ],
+        routes: { 'POST /': { handler: () => json('ran') } },
+        fails: (error) => seen.push((error as Error).message),
+      })
+      expect((await service.client.post('/', { key: 'k' })).status).toBe(500)
+      expect(seen).toEqual(['Expected `fingerprint` to be a function that answers a string, got 5'])
+    },
+  },
+  {
     name: 'a body that nobody has parsed is a fault of the configuration, and says what to mount',
     only: 'express',
     check: async ({ store, serveAll }) => {
