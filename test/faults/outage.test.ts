@@ -149,6 +149,20 @@ test('a waiter whose wake-up connection was killed is found by the beat', async 
   direct.disconnect()
 })
 
+test('a link that says nothing is given up, however soon the user’s client would stop waiting', async () => {
+  const commandTimeout = DEADLINE / 5
+  const impatient = new Redis(proxy.through(server.url), { commandTimeout, lazyConnect: true })
+  const { grants } = new RedisAdapter(impatient, { deadline: DEADLINE })
+  await grants.inspect('lock:silent')
+  const accepted = proxy.accepted
+  await proxy.hold({ onResume: 'drop' })
+  await eventually(async () => {
+    await Promise.race([grants.inspect('lock:silent').catch(() => {}), pause(100)])
+    return proxy.accepted > accepted
+  })
+  impatient.disconnect()
+})
+
 test('a slow link: leases are counted from before the request, and hold', async () => {
   await proxy.delay(100)
   const lock = new Lock(undefined, { provider, key: 'slow', ttl: 1_000 })
