@@ -9,6 +9,9 @@ import {
 /** Refusals that pass by themselves: a restart, a failover, a resharding. */
 const PASSING = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|NOREPLICAS|BUSY)\b/
 
+/** What Redis before 7 puts in front of an error that a command of a script has met. */
+const IN_SCRIPT = /^ERR Error running script \(call to \w+\): (?:@user_script: ?\d+: )+-?/
+
 /** Whether the server refused for now, without effect. */
 export function isPassing(error: unknown): boolean {
   return PASSING.test(replyOf(error) ?? '')
@@ -69,9 +72,9 @@ function isTyped(error: unknown): error is StoreUnavailableError | ClosedError {
   return error instanceof StoreUnavailableError || error instanceof ClosedError
 }
 
-/** What the server has said, also when a Cluster client gave up doing as it says. */
+/** What the server has said, by itself or to a script, also when a Cluster client gave up doing as it says. */
 function replyOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
-  if (error.name === 'ReplyError') return error.message
+  if (error.name === 'ReplyError') return error.message.replace(IN_SCRIPT, '')
   return /^Too many Cluster redirections\. Last error: ReplyError: (.*)/.exec(error.message)?.[1]
 }
