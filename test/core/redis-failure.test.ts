@@ -48,3 +48,16 @@ test.each([
   expect(isStoreUnavailableError(error) && error.outcome).toBe('none')
   expect(error.message).toContain("'k': OOM")
 })
+
+test.each([
+  [
+    'Redis 6.2',
+    `ERR Error running script (call to f_${sha}): @user_script:15: user_script:15: bad argument #1 to 'max' (number expected, got nil)`,
+  ],
+  [
+    'Redis 7',
+    `ERR user_script:15: bad argument #1 to 'max' (number expected, got nil) script: ${sha}, on @user_script:15.`,
+  ],
+])('what a script cannot read is corrupt: %s', (_version, text) => {
+  expect(isStoreCorruptError(typed(reply(text), 'k'))).toBe(true)
+})

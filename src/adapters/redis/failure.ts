@@ -12,6 +12,9 @@ const PASSING = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|NO
 /** What Redis before 7 puts in front of an error that a command of a script has met. */
 const IN_SCRIPT = /^ERR Error running script \(call to \w+\): (?:@user_script: ?\d+: )+-?/
 
+/** What a script raises by itself: it has met what no script has written, and could not go on. */
+const RAISED = /^(ERR )?user_script:\d+: /
+
 /** Whether the server refused for now, without effect. */
 export function isPassing(error: unknown): boolean {
   return PASSING.test(replyOf(error) ?? '')
@@ -48,7 +51,7 @@ export function typed(error: unknown, key: string): HoldfastError {
       cause: error,
     })
   }
-  if (reply.startsWith('WRONGTYPE') || reply.includes('HOLDFAST_CORRUPT')) {
+  if (reply.startsWith('WRONGTYPE') || RAISED.test(reply)) {
     return new StoreCorruptError(
       `Redis holds something at '${key}' that this library did not write; it was left as it is`,
       { key, cause: error },

@@ -15,6 +15,8 @@ end
 local state = redis.call('HMGET', KEYS[1], 'u', 'e', 'f', 'x')
 local used, earliest = tonumber(state[1] or 0), tonumber(state[2] or 0)
 local fence, expires = tonumber(state[3] or 0), tonumber(state[4] or 0)
+if not state[1] and redis.call('EXISTS', KEYS[1]) == 1 then error('HOLDFAST_CORRUPT') end
+if not (used and earliest and fence and expires) then error('HOLDFAST_CORRUPT') end
 local last
 
 local function unpackHolder(packed)
