@@ -44,7 +44,8 @@ export interface RedisAdapterOptions {
    *
    * It makes it rarer that a failover forgets a grant, and is no guarantee: a replica that lacks the grant may still be
    * the one that is promoted, and a grant that is renewed later is not asked for again. Each acquisition takes two round
-   * trips more. Not for a Cluster.
+   * trips more; while a replica is away it takes up to two thirds of its deadline, however many ask at once. Not for a
+   * Cluster.
    *
    * @defaultValue 0
    */
