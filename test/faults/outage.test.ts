@@ -2,8 +2,14 @@
 
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { exclusive, once } from '../../src/adapters/contract/requests.ts'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
-import { isAcquireTimeoutError, isStoreUnavailableError, Lock } from '../../src/index.ts'
+import {
+  isAcquireTimeoutError,
+  isStoreCorruptError,
+  isStoreUnavailableError,
+  Lock,
+} from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -149,6 +155,20 @@ test('a waiter whose wake-up connection was killed is found by the beat', async 
   direct.disconnect()
 })
 
+test('a link that says nothing is given up, however soon the user’s client would stop waiting', async () => {
+  const commandTimeout = DEADLINE / 5
+  const impatient = new Redis(proxy.through(server.url), { commandTimeout, lazyConnect: true })
+  const { grants } = new RedisAdapter(impatient, { deadline: DEADLINE })
+  await grants.inspect('lock:silent')
+  const accepted = proxy.accepted
+  await proxy.hold({ onResume: 'drop' })
+  await eventually(async () => {
+    await Promise.race([grants.inspect('lock:silent').catch(() => {}), pause(100)])
+    return proxy.accepted > accepted
+  })
+  impatient.disconnect()
+})
+
 test('a slow link: leases are counted from before the request, and hold', async () => {
   await proxy.delay(100)
   const lock = new Lock(undefined, { provider, key: 'slow', ttl: 1_000 })
@@ -223,5 +243,40 @@ test('what somebody else wrote at the key is reported and left alone', async () 
   const error = await new Lock(undefined, { provider, key: 'foreign' }).acquire().catch((e) => e)
   expect(error.code).toBe('ERR_HOLDFAST_STORE_CORRUPT')
   expect(await direct.get('holdfast:{lock:foreign}:r')).toBe('not ours')
+  direct.disconnect()
+})
+
+test('content that is not of this library is reported and left alone, whatever it is kept in', async () => {
+  const direct = new Redis(server.url)
+  const { grants, rates, records } = provider
+  await direct.set('holdfast:{limit}:t:day', 'not ours')
+  await direct.hset('holdfast:{record}:i', 'v', 'not ours')
+  const resources = {
+    'lock:unknown': { colour: 'not ours' },
+    'lock:used': { k: 0, u: 'not ours', e: 0, f: 0, x: 1e16 },
+    'lock:expires': { k: 0, u: 0, e: 0, f: 0, x: 'not ours' },
+  }
+  for (const [resource, fields] of Object.entries(resources)) {
+    await direct.hset(`holdfast:{${resource}}:r`, fields)
+  }
+  const keys = (await direct.keys('*')).sort()
+  const contents = () => Promise.all(keys.map((key) => direct.dump(key)))
+  const before = await contents()
+
+  const asks: readonly (() => Promise<unknown>)[] = [
+    () =>
+      rates.consume({ limiter: 'limit', rules: [{ name: 'day', interval: 1, burst: 1 }], cost: 1 }),
+    () => records.begin(once('record')),
+    ...Object.keys(resources).flatMap((resource) => [
+      () => grants.acquire(exclusive(resource)),
+      () => grants.acquire(exclusive(resource, { wait: true })),
+      () => grants.beat(resource, { id: 'inbox', listening: false }, ['nobody']),
+    ]),
+  ]
+  for (const ask of asks) {
+    await expect(ask()).rejects.toSatisfy(isStoreCorruptError)
+  }
+  expect((await direct.keys('*')).sort()).toEqual(keys)
+  expect(await contents()).toEqual(before)
   direct.disconnect()
 })

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import { isInvalidArgumentError, isStoreUnavailableError, Lock } from '../../src/index.ts'
 import { eventually } from '../support/eventually.ts'
+import { countCommands } from '../support/redis-commands.ts'
 import { type ReplicatedRedis, startReplicatedRedis } from '../support/redis-replicated.ts'
 
 let servers: ReplicatedRedis
@@ -62,6 +63,30 @@ test('without its replica nothing is granted, nothing stays held, and what was h
     within: 20_000,
   })
   await again.release()
+})
+
+test('without its replica all who ask at once are refused in time, and not one after the other', async () => {
+  const patient = new RedisAdapter(redis, { deadline: 3_000, minReplicas: 1 })
+  const many = Array.from({ length: 12 }, (_, at) => `together:${at}`)
+  await servers.replica.kill()
+  const refused: unknown[] = []
+  const waits = await countCommands(
+    servers.master.url,
+    async () => {
+      const locks = many.map((key) => new Lock(undefined, { provider: patient, key }))
+      const answers = await Promise.allSettled(locks.map((lock) => lock.acquire()))
+      for (const answer of answers) {
+        refused.push(answer.status === 'rejected' ? answer.reason.outcome : answer.value)
+      }
+    },
+    { where: ({ name }) => name === 'wait' },
+  )
+  expect(refused).toEqual(many.map(() => 'none'))
+  // The first waits by itself, and the others together.
+  expect(waits.length).toBeLessThanOrEqual(3)
+  for (const key of many) expect((await lockOf(key).inspect()).holders).toEqual([])
+  await patient.disconnect()
+  await servers.replica.restart()
 })
 
 test('a Cluster, which cannot wait for replicas of one node, is refused', () => {

@@ -3,6 +3,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, expect, inject, test } from 'vitest'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
+import { isInvalidArgumentError } from '../../src/index.ts'
 import { countCommands } from '../support/redis-commands.ts'
 import { deleteKeys } from '../support/redis-store.ts'
 
@@ -22,4 +23,11 @@ test('what starts with a prefix is looked for and removed a few at a time', asyn
   const commands = await countCommands(url, () => records.clear('a:'), { client: 'holdfast' })
   expect(new Set(commands)).toEqual(new Set(['scan', 'unlink']))
   expect(await redis.keys(`${keyPrefix}*`)).toEqual([expect.stringContaining('b:0')])
+})
+
+test('a prefix that is longer than names can be found by is refused, and removes nothing', async () => {
+  const prefix = ' '.repeat(65)
+  await records.put({ record: prefix, value: 'v', ttl: 60_000, meta: {} })
+  await expect(records.clear(prefix)).rejects.toSatisfy(isInvalidArgumentError)
+  expect(await records.remove(prefix)).toBe(true)
 })

@@ -10,6 +10,7 @@ import type {
   Outcome,
   Rates,
   Records,
+  SignalListener,
   Signals,
 } from '../../src/core/ports.ts'
 import type { VirtualTime } from './virtual-time.ts'
@@ -224,15 +225,18 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
   {
     name: 'sends every message to everybody',
     make: (adapter) => {
-      const everybody = new Set<(text: string) => void>()
+      const everybody = new Set<SignalListener>()
       return change(adapter, {
         signals: {
           listen: (channel, listener) => {
-            everybody.add(listener.message)
+            everybody.add(listener)
             const message = (text: string) => {
-              for (const tell of everybody) tell(text)
+              for (const each of everybody) each.message(text)
             }
-            return adapter.signals.listen(channel, { ...listener, message })
+            return adapter.signals.listen(channel, {
+              message,
+              restored: () => listener.restored(),
+            })
           },
         },
       })

@@ -4,12 +4,15 @@ import { randomUUID } from 'node:crypto'
 import type { ContractStore } from '../../src/adapters/contract/index.ts'
 import { RedisAdapter, type RedisClient } from '../../src/adapters/redis/index.ts'
 
-/** A store below a prefix that nobody else uses. */
-export function redisStore(client: () => RedisClient): ContractStore {
+/** A store below a prefix that nobody else uses; `direct` empties it where the user's client is for other ends. */
+export function redisStore(
+  client: () => RedisClient,
+  direct: () => RedisClient = client,
+): ContractStore {
   const keyPrefix = `contract-${randomUUID()}:`
   return {
     open: async () => new RedisAdapter(client(), { keyPrefix }),
-    lose: () => deleteKeys(client(), keyPrefix),
+    lose: () => deleteKeys(direct(), `${client().options.keyPrefix ?? ''}${keyPrefix}`),
   }
 }
 

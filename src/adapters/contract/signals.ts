@@ -9,6 +9,16 @@ import { granted } from './replies.ts'
 import { exclusive } from './requests.ts'
 import { freshId } from './trial.ts'
 
+class Ear implements SignalListener {
+  readonly heard: string[] = []
+
+  message(text: string): void {
+    this.heard.push(text)
+  }
+
+  restored(): void {}
+}
+
 /** The promises of the port `signals`; a store without messages, whose `listen` rejects, keeps them all. */
 export const signalChecks: readonly ContractCheck[] = checks('signals', {
   'listening is live when it resolves': async (trial) => {
@@ -90,6 +100,24 @@ export const signalChecks: readonly ContractCheck[] = checks('signals', {
     first.close()
     await callOnce(`${trial.name}:2`)
     assert.deepEqual(heard, ['second'])
+  },
+
+  'a listener may be an object of a class': async (trial) => {
+    const { grants, signals } = trial.adapter
+    const ear = new Ear()
+    const inbox = { id: freshId(), listening: true }
+    const listening = await signals.listen(inbox.id, ear).catch(() => undefined)
+    if (!listening) return
+    trial.onEnd(() => listening.close())
+    const holder = exclusive(trial.name)
+    const waiter = exclusive(trial.name, { wait: true, inbox })
+    await granted(grants, holder)
+    await grants.acquire(waiter)
+    await grants.release(trial.name, holder.id)
+    await trial.until('the listener to be called', async () => {
+      await grants.beat(trial.name, inbox, [waiter.id])
+      return ear.heard.includes(waiter.id)
+    })
   },
 
   'closing twice, and doubting what works, are harmless': async (trial) => {

@@ -44,7 +44,8 @@ export interface RedisAdapterOptions {
    *
    * It makes it rarer that a failover forgets a grant, and is no guarantee: a replica that lacks the grant may still be
    * the one that is promoted, and a grant that is renewed later is not asked for again. Each acquisition takes two round
-   * trips more. Not for a Cluster.
+   * trips more; while a replica is away it takes up to two thirds of its deadline, however many ask at once. Not for a
+   * Cluster.
    *
    * @defaultValue 0
    */
@@ -59,7 +60,8 @@ const OLDEST = [6, 2] as const
  * A store in Redis 6.2 and later or Valkey, over ioredis 5 or 6: single node, Sentinel or Cluster.
  *
  * It opens up to two connections of its own, as duplicates of the user's client: one for commands (in a Cluster one for
- * each node), one for wake-ups once somebody waits; `minReplicas` takes one more. They close with the user's client and
+ * each node), one for wake-ups once somebody waits; `minReplicas` takes one more. They reach and log in to the servers as
+ * that client does, and inherit nothing of its timeouts, retries, scripts or forms of reply. They close with it and
  * never keep the process alive. Redis forgets leases when it loses data (a failover to a lagging replica, eviction):
  * fencing tokens keep growing then, and the docs of `LockGuard.fencingToken` say how to use them.
  *

@@ -1,5 +1,7 @@
 // The user's client, and duplicates of it that have no patience of their own and keep no process alive.
-import type { Cluster, ClusterOptions, Redis } from 'ioredis'
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
+
+const SENTINEL_PAUSE = 50
 
 /** The user's client: a single node, Sentinel, or a Cluster. */
 export type RedisClient = Redis | Cluster
@@ -35,6 +37,8 @@ export function duplicate(client: RedisClient, options: DuplicateOptions): Redis
     keyPrefix: '',
     scaleReads: 'master',
     enableAutoPipelining: false,
+    scripts: undefined,
+    himportFieldsets: undefined,
     shardedSubscribers: false,
     clusterRetryStrategy: () => null,
     clusterNodeRetryStrategy: null,
@@ -88,20 +92,48 @@ export function followEnd(client: RedisClient, ended: () => void): () => void {
   return () => void following.delete(ended)
 }
 
-/** How each connection to a node behaves. */
+/**
+ * How each connection to a node behaves: whatever the user's client waits for, tries again or makes of an answer is not
+ * inherited. Where the servers are, how to log in and which sockets to use is.
+ */
 function nodeOptions({ name, deadline }: DuplicateOptions) {
   return {
+    connectionName: name,
+
+    // How long to wait. What falls silent is noticed by the adapter, once for all commands: an error of the client's own
+    // about a late answer would pass for a sign of life.
     lazyConnect: true,
-    maxRetriesPerRequest: 0,
-    autoResubscribe: false,
-    autoResendUnfulfilledCommands: false,
     connectTimeout: deadline,
+    commandTimeout: undefined,
+    socketTimeout: undefined,
+    blockingTimeout: undefined,
     // A connection that is dropped is silent: there is no good-bye to wait for.
     disconnectTimeout: 1,
-    connectionName: name,
-    // Prefixes are applied by the adapter, to keys and channels alike.
+    // A Sentinel that is silent must leave time to ask another.
+    sentinelCommandTimeout: Math.ceil(deadline / 4),
+    sentinelRetryStrategy: () => SENTINEL_PAUSE,
+
+    // What to try again, which is the adapter's to say.
+    maxRetriesPerRequest: 0,
+    reconnectOnError: null,
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
+
+    // Who is asked, and what the answers look like.
+    role: 'master',
+    readOnly: false,
+    monitor: false,
+    stringNumbers: false,
+    replyMapping: 'legacy',
+
+    // How commands are sent. Prefixes are applied by the adapter, to keys and channels alike; it lets commands leave
+    // together by itself, where automatic pipelines would wait for each other; a script of the user's could hide a
+    // command that has its name.
     keyPrefix: '',
-  }
+    enableAutoPipelining: false,
+    scripts: undefined,
+    himportFieldsets: undefined,
+  } as const satisfies Partial<RedisOptions>
 }
 
 /** An idle connection must not keep the process alive; a call that waits for an answer does that by a timer. */

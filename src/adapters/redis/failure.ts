@@ -9,6 +9,12 @@ import {
 /** Refusals that pass by themselves: a restart, a failover, a resharding. */
 const PASSING = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|NOREPLICAS|BUSY)\b/
 
+/** What Redis before 7 puts in front of an error that a command of a script has met. */
+const IN_SCRIPT = /^ERR Error running script \(call to \w+\): (?:@user_script: ?\d+: )+-?/
+
+/** What a script raises by itself: it has met what no script has written, and could not go on. */
+const RAISED = /^(ERR )?user_script:\d+: /
+
 /** Whether the server refused for now, without effect. */
 export function isPassing(error: unknown): boolean {
   return PASSING.test(replyOf(error) ?? '')
@@ -45,7 +51,7 @@ export function typed(error: unknown, key: string): HoldfastError {
       cause: error,
     })
   }
-  if (reply.startsWith('WRONGTYPE') || reply.includes('HOLDFAST_CORRUPT')) {
+  if (reply.startsWith('WRONGTYPE') || RAISED.test(reply)) {
     return new StoreCorruptError(
       `Redis holds something at '${key}' that this library did not write; it was left as it is`,
       { key, cause: error },
@@ -69,9 +75,9 @@ function isTyped(error: unknown): error is StoreUnavailableError | ClosedError {
   return error instanceof StoreUnavailableError || error instanceof ClosedError
 }
 
-/** What the server has said, also when a Cluster client gave up doing as it says. */
+/** What the server has said, by itself or to a script, also when a Cluster client gave up doing as it says. */
 function replyOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
-  if (error.name === 'ReplyError') return error.message
+  if (error.name === 'ReplyError') return error.message.replace(IN_SCRIPT, '')
   return /^Too many Cluster redirections\. Last error: ReplyError: (.*)/.exec(error.message)?.[1]
 }

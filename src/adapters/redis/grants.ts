@@ -27,6 +27,13 @@ const inspect = new Script(inspectText)
 const TWO_HOURS = 7_200_000
 const RESOURCE = ['r', 'q', 'w']
 
+/** A grant that replicas are asked for. */
+export interface AskedGrant {
+  readonly resource: string
+  readonly id: string
+  readonly ttl: number
+}
+
 /** How long the key of an idle resource is kept: it carries the fence. */
 function keep(ttl: number): number {
   return Math.max(TWO_HOURS, 2 * ttl)
@@ -72,11 +79,13 @@ export class RedisGrants implements Grants {
     return token === null ? undefined : Number(token)
   }
 
-  /** Renews, and answers how many replicas have the grant then; none when it is not held. */
-  async replicate(resource: string, id: string, ttl: number, wait: ReplicaWait): Promise<number> {
-    const args = [id, ttl, keep(ttl)]
-    const [token, replicas] = await this.#store.replicate(renew, resource, ['r'], args, wait)
-    return token === null ? 0 : replicas
+  /** Renews several, and answers how many replicas have each then; none of one that is not held. */
+  async replicate(grants: readonly AskedGrant[], wait: ReplicaWait): Promise<readonly number[]> {
+    const calls = grants.map(({ resource, id, ttl }) => {
+      return { name: resource, parts: ['r'], args: [id, ttl, keep(ttl)] }
+    })
+    const [tokens, replicas] = await this.#store.replicate(renew, calls, wait)
+    return tokens.map((token) => (token === null ? 0 : replicas))
   }
 
   async release(resource: string, id: string): Promise<boolean> {

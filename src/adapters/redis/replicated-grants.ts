@@ -8,42 +8,34 @@ import type {
   Inbox,
   ResourceView,
 } from '../../core/ports.ts'
-import type { RedisGrants } from './grants.ts'
-
-/** How grants are confirmed. */
-export interface Confirmation {
-  /** Grants over a connection of their own: whoever waits for replicas keeps nobody else waiting. */
-  readonly over: RedisGrants
-  /** How many replicas must have a grant. */
-  readonly replicas: number
-  /** The deadline of a call, in milliseconds. */
-  readonly deadline: number
-}
+import { Confirmations, type ConfirmationTerms } from './confirmations.ts'
+import type { AskedGrant } from './grants.ts'
 
 /** Grants of which each is confirmed by replicas, or taken back. */
 export class ReplicatedGrants implements Grants {
   readonly #grants: Grants
-  readonly #confirmation: Confirmation
+  readonly #confirmations: Confirmations
+  readonly #replicas: number
   /** The attempts that wait, and will claim what is handed over to them. */
   readonly #waiting = new Set<string>()
 
-  constructor(grants: Grants, confirmation: Confirmation) {
+  constructor(grants: Grants, terms: ConfirmationTerms) {
     this.#grants = grants
-    this.#confirmation = confirmation
+    this.#confirmations = new Confirmations(terms)
+    this.#replicas = terms.replicas
   }
 
   async acquire(request: GrantRequest): Promise<GrantReply> {
-    const { resource, id, ttl } = request
     const reply = await this.#grants.acquire(request)
-    if (reply.state === 'queued') this.#waiting.add(id)
-    if (reply.state === 'granted') await this.#confirm(resource, id, ttl)
+    if (reply.state === 'queued') this.#waiting.add(request.id)
+    if (reply.state === 'granted') await this.#confirm(request)
     return reply
   }
 
   async renew(resource: string, id: string, ttl: number): Promise<number | undefined> {
     const token = await this.#grants.renew(resource, id, ttl)
     // What is held already is not taken back because a replica is away.
-    if (token !== undefined && this.#waiting.has(id)) await this.#confirm(resource, id, ttl)
+    if (token !== undefined && this.#waiting.has(id)) await this.#confirm({ resource, id, ttl })
     return token
   }
 
@@ -60,15 +52,14 @@ export class ReplicatedGrants implements Grants {
     return this.#grants.inspect(resource)
   }
 
-  async #confirm(resource: string, id: string, ttl: number): Promise<void> {
-    const { over, replicas, deadline } = this.#confirmation
+  async #confirm(grant: AskedGrant): Promise<void> {
+    const { resource, id } = grant
     this.#waiting.delete(id)
-    // Half of what the caller's call may take: the rest is for taking it back.
-    const patience = Math.min(deadline, ttl / 3) / 2
+    const replicas = this.#replicas
     let have = 0
     let cause: unknown
     try {
-      have = await over.replicate(resource, id, ttl, { replicas, patience })
+      have = await this.#confirmations.ask(grant)
     } catch (error) {
       cause = error
     }

@@ -17,6 +17,13 @@ export interface ReplicaWait {
   readonly patience: number
 }
 
+/** What a script is told of one thing. */
+export interface ScriptCall {
+  readonly name: string
+  readonly parts: readonly string[]
+  readonly args: readonly Argument[]
+}
+
 /** The server behind a connection, and the names of things in it. */
 export class Store {
   readonly #user: RedisClient
@@ -64,19 +71,19 @@ export class Store {
     return this.#send(name, (client) => script.run(client, keys, args))
   }
 
-  /** Runs a script that writes, and waits for replicas; answers its reply and how many have what it wrote. */
+  /** Runs a script that writes about several names, and waits for replicas; answers its replies and how many have all that it wrote. */
   replicate(
     script: Script,
-    name: string,
-    parts: readonly string[],
-    args: readonly Argument[],
+    calls: readonly ScriptCall[],
     { replicas, patience }: ReplicaWait,
-  ): Promise<readonly [reply: unknown, replicas: number]> {
-    const keys = this.#keys(name, parts)
-    return this.#send(name, async (client) => {
-      const reply = await script.run(client, keys, args)
+  ): Promise<readonly [replies: readonly unknown[], replicas: number]> {
+    const names = calls.map(({ name }) => name).join()
+    return this.#send(names, async (client) => {
+      const replies = await Promise.all(
+        calls.map(({ name, parts, args }) => script.run(client, this.#keys(name, parts), args)),
+      )
       // On the same connection: it asks for what this one has written. 0 would wait for ever.
-      return [reply, await client.wait(replicas, Math.max(1, Math.floor(patience)))]
+      return [replies, await client.wait(replicas, Math.max(1, Math.floor(patience)))]
     })
   }
 

@@ -13,7 +13,10 @@ export class Listeners {
   /** Adds a listener; the function returned takes it back once, and answers whether nobody listens on the channel any more. */
   add(channel: string, listener: SignalListener): () => boolean {
     // One that is added twice is heard twice, and taken back one at a time.
-    const entry = { ...listener }
+    const entry: SignalListener = {
+      message: (text) => listener.message(text),
+      restored: () => listener.restored(),
+    }
     const listeners = this.#all.get(channel) ?? new Set()
     this.#all.set(channel, listeners.add(entry))
     return () => {

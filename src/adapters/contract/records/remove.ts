@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { type ContractCheck, checks } from '../check.ts'
 import { begun } from '../replies.ts'
 import { kept, LONG, once, outcome } from '../requests.ts'
+import { freshId } from '../trial.ts'
 
 const MANY = 300
 const LETTERS = 'x'.repeat(300)
@@ -60,6 +61,23 @@ export const removeChecks: readonly ContractCheck[] = checks('records', {
         if (each.startsWith(prefix)) continue
         assert.equal(await records.remove(each), true, `'${each}' went with '${wild}'`)
       }
+    }
+  },
+
+  'a clear goes by all of a prefix of 64 characters, whatever they are': async ({ records }) => {
+    for (const odd of [' ', '{', '%', '~', '\u0000', 'x']) {
+      const start = freshId().padEnd(62, odd)
+      const ours = [
+        `${start}A:`,
+        `${start}A:1`,
+        `${start}A:${LETTERS}`,
+        `${start}A:${odd.repeat(200)}`,
+      ]
+      const others = [`${start}B:`, `${start}B:1`, `${start}B:${LETTERS}`, `${start}A`, start]
+      await Promise.all([...ours, ...others].map((each) => records.put(kept(each, ''))))
+      await records.clear(`${start}A:`)
+      for (const each of ours) assert.equal(await records.remove(each), false, `'${each}' stayed`)
+      for (const each of others) assert.equal(await records.remove(each), true, `'${each}' went`)
     }
   },
 

@@ -6,7 +6,7 @@
 -- waiters has <id> packed as weight:exclusive:capacity:inbox:meta, and i:<inbox> packed as alive-until:listening.
 -- Times are the server's, in microseconds. Expects `now`, and in ARGV 1 the channels' prefix, 2 whether a cluster.
 local CLAIM, CLAIM_POLLED, ALIVE = 1000000, 2500000, 3000000
-local PUMP_STEPS = 100
+local PUMP_STEPS, LOOKED_AT = 100, 8
 
 local function int(number)
   return string.format('%.0f', number)
@@ -15,6 +15,8 @@ end
 local state = redis.call('HMGET', KEYS[1], 'u', 'e', 'f', 'x')
 local used, earliest = tonumber(state[1] or 0), tonumber(state[2] or 0)
 local fence, expires = tonumber(state[3] or 0), tonumber(state[4] or 0)
+if not state[1] and redis.call('EXISTS', KEYS[1]) == 1 then error('HOLDFAST_CORRUPT') end
+if not (used and earliest and fence and expires) then error('HOLDFAST_CORRUPT') end
 local last
 
 local function unpackHolder(packed)
@@ -96,7 +98,15 @@ local function pump()
 end
 
 local function hear(inbox, listening, keep)
-  redis.call('HSET', KEYS[3], 'i:' .. inbox, int(now + ALIVE) .. ':' .. listening)
+  local fresh = redis.call('HSET', KEYS[3], 'i:' .. inbox, int(now + ALIVE) .. ':' .. listening)
+  -- Where somebody always waits, each process that comes lets go of some that are gone: else they would pile up.
+  if fresh == 1 then
+    local some = redis.call('HRANDFIELD', KEYS[3], LOOKED_AT, 'WITHVALUES')
+    for i = 1, #some, 2 do
+      local till = string.match(some[i + 1], '^(%d+):[01]$')
+      if till and tonumber(till) <= now then redis.call('HDEL', KEYS[3], some[i]) end
+    end
+  end
   redis.call('PEXPIRE', KEYS[3], keep)
   redis.call('PEXPIRE', KEYS[2], keep)
 end
@@ -111,6 +121,8 @@ local function save(keep)
   redis.call('HSET', KEYS[1], 'u', used, 'k', waiters, 'f', int(fence),
     'e', used == 0 and '0' or int(earliest))
   if last then redis.call('HSET', KEYS[1], 'l', last) end
+  -- Whoever waits next says anew that its process lives.
+  if waiters == 0 then redis.call('DEL', KEYS[3]) end
   if expires - now < keep * 500 then
     redis.call('PEXPIRE', KEYS[1], keep)
     redis.call('HSET', KEYS[1], 'x', int(now + keep * 1000))
