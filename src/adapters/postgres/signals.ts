@@ -65,7 +65,7 @@ export class PostgresSignals implements Signals {
     // Before it is subscribed to, so that nobody who stops meanwhile takes the channel away.
     const remove = this.#listeners.add(channel, listener)
     try {
-      await this.#subscribe([channel])
+      await this.#subscribe(channel)
       if (!this.#heard) await this.#proveOnce(channel, performance.now() + deadline)
     } catch (error) {
       remove()
@@ -94,12 +94,13 @@ export class PostgresSignals implements Signals {
     this.#listener.close()
   }
 
-  async #subscribe(channels: readonly string[]): Promise<void> {
-    await quietly(() =>
-      this.#listener.run(channels.map((channel) => `listen "${channel}"`).join('; ')),
-    )
-    this.#live = true
+  /** Subscribes to a channel, and on a new connection to all, whoever has opened it: it counts as live for all of them. */
+  async #subscribe(channel: string): Promise<void> {
+    const channels = this.#live ? [channel] : this.#listeners.channels
+    await quietly(() => this.#listener.run(channels.map((each) => `listen "${each}"`).join('; ')))
     this.#heart ??= setInterval(() => void this.#beat(), HEARTBEAT).unref()
+    this.#live = true
+    this.#listeners.restored()
   }
 
   /** Whoever comes while it is proved waits for that: one channel speaks for all. */
@@ -157,6 +158,7 @@ export class PostgresSignals implements Signals {
 
   #lost(): void {
     this.#live = false
+    this.#listeners.lost()
     if (this.#listeners.channels.length > 0) this.#restoreIn(0)
   }
 
@@ -167,14 +169,12 @@ export class PostgresSignals implements Signals {
 
   async #restore(waited: number): Promise<void> {
     if (this.#options.clients.ended) this.close()
-    const { channels } = this.#listeners
-    if (channels.length === 0 || this.#live) return
+    const [channel] = this.#listeners.channels
+    if (channel === undefined || this.#live) return
     try {
-      await this.#subscribe(channels)
+      await this.#subscribe(channel)
     } catch {
       this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
-      return
     }
-    this.#listeners.restored()
   }
 }
