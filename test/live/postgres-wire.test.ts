@@ -146,6 +146,24 @@ test('a waiter is called once it has queued: three statements for an acquisition
   expect(statements).toEqual(['grant_acquire', 'grant_release', 'grant_renew', 'grant_release'])
 })
 
+test('a pool that is busy when the first channel is listened on is not taken for one that delivers nothing', async () => {
+  const busy = new Pool({ connectionString, max: 1 })
+  const events: HoldfastEvent[] = []
+  const adapter = new PostgresAdapter(busy, {
+    schema,
+    deadline: 20_000,
+    onEvent: (event) => events.push(event),
+  })
+  await adapter.connect()
+  const client = await busy.connect()
+  setTimeout(() => client.release(), 1_500)
+  const { live } = await adapter.signals.listen('busy', { message: () => {}, restored: () => {} })
+  expect(live).toBe(true)
+  expect(events).toEqual([])
+  await adapter.disconnect()
+  await busy.end()
+})
+
 test('nobody is notified while nobody waits', async () => {
   const listener = new Client({ connectionString })
   await listener.connect()

@@ -10,11 +10,12 @@ import { typed } from './failure.ts'
 import { channelOf } from './inbox.ts'
 import { Listener } from './listener.ts'
 import { ask } from './statement.ts'
+import { within } from './within.ts'
 
 const RESTORE_LEAST = 100
 const RESTORE_MOST = 1_000
 const HEARTBEAT = 10_000
-/** How long a message may take that the adapter sends itself, and how long it is deaf after one was lost. */
+/** How long a message may take that the adapter has sent itself, and how long it is deaf after one was lost. */
 const ECHO = 1_000
 const DEAF = 60_000
 
@@ -113,12 +114,8 @@ export class PostgresSignals implements Signals {
 
   /** Sends itself a message by the pool, as others would: a transaction pooler takes LISTEN and then delivers nothing. */
   async #prove(channel: string, until: number): Promise<void> {
-    const heard = new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => resolve(false), ECHO)
-      this.#echo = () => {
-        clearTimeout(timer)
-        resolve(true)
-      }
+    const heard = new Promise<void>((resolve) => {
+      this.#echo = resolve
     })
     try {
       await quietly(() =>
@@ -128,24 +125,33 @@ export class PostgresSignals implements Signals {
       )
     } catch {
       // Not even sent: that says nothing about what arrives.
-      this.#echo?.()
       return
     }
-    this.#heard = await heard
-    if (this.#heard) return
+    // Counted from here: what it waited for before was the pool.
+    await within(performance.now() + ECHO, heard, () => this.#deaf())
+  }
+
+  #deaf(): Error {
     this.#deafUntil = performance.now() + DEAF
     emit(this.#options.onEvent, {
       name: 'holdfast.store.warning',
       message:
         'PostgreSQL takes LISTEN, but no notification arrives, so waiters are found by their beat only: behind a transaction pooler, set `listen: false`',
     })
-    throw new StoreUnavailableError('No notification arrives', { outcome: 'none' })
+    return new StoreUnavailableError('No notification arrives', { outcome: 'none' })
   }
 
   #message(channel: string, text: string): void {
     // Only the adapter itself sends nothing.
-    if (text === '') this.#echo?.()
+    if (text === '') this.#proven()
     else this.#listeners.message(channel, text)
+  }
+
+  /** However late the echo comes, it shows that messages arrive. */
+  #proven(): void {
+    this.#heard = true
+    this.#deafUntil = 0
+    this.#echo?.()
   }
 
   /** Asks for a sign of life; silence drops the connection, which then comes back. */
