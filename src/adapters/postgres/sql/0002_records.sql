@@ -50,11 +50,19 @@ declare
   moment timestamptz;
   live boolean;
   kept boolean;
-  lost boolean := false;
+  lost boolean;
   locked boolean := false;
   r holdfast.records;
 begin
   loop
+    -- What an earlier pass has read may not be so any more.
+    lost := false;
+    record_begin.began := null;
+    record_begin.fingerprint := null;
+    record_begin.meta := null;
+    record_begin.value := null;
+    record_begin.age := null;
+    record_begin.kept_meta := null;
     moment := clock_timestamp();
     insert into holdfast.records
       (key, fingerprint, token, claim, began_at, lease_until, claim_meta, expires_at)
