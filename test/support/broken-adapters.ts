@@ -147,6 +147,22 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     ],
   },
   {
+    name: 'draws numbers without a look at those that came back',
+    make: (adapter) => {
+      const drawn = new Map<string, number>()
+      return change(adapter, {
+        grants: {
+          acquire: (request) => {
+            const last = drawn.get(request.resource) ?? 0
+            drawn.set(request.resource, last + 1)
+            return adapter.grants.acquire({ ...request, arrival: request.arrival ?? last + 1 })
+          },
+        },
+      })
+    },
+    fails: ['nobody overtakes a waiter that came back to a place that the store had forgotten'],
+  },
+  {
     name: 'puts whoever asks again at the end of the queue',
     make: asking(({ arrival: _, ...request }) => request),
     fails: [
