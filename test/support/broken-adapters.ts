@@ -681,6 +681,17 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     fails: ['a report that is sent twice is counted once, and the next one is counted'],
   },
   {
+    name: 'counts each length of a window by itself',
+    make: (adapter) =>
+      change(adapter, {
+        counts: {
+          report: (report) =>
+            adapter.counts.report({ ...report, breaker: `${report.breaker}:${report.window}` }),
+        },
+      }),
+    fails: ['outcomes that were counted over another window add up, and are forgotten as well'],
+  },
+  {
     name: 'counts what an older generation has done',
     make: (adapter) =>
       change(adapter, {
