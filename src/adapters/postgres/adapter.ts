@@ -59,7 +59,8 @@ export interface PostgresAdapterOptions {
    */
   readonly durability?: Durability | undefined
   /**
-   * The longest that one call to PostgreSQL may take, in milliseconds, a free client of the pool included.
+   * The longest that one call to PostgreSQL may take, in milliseconds, a free client of the pool included. A migration goes
+   * on for 30 seconds at most; calls are refused meanwhile.
    *
    * @defaultValue 2_000
    */

@@ -10,6 +10,8 @@ import { within } from './within.ts'
 const OLDEST = 130_000
 /** The first half of the number that all migrations lock; the other one is the schema's name. */
 const LOCK = 0x686f6c64
+/** How long a migration may take, however soon those give up who wait for it: one that is cut off begins anew. */
+const MIGRATION = 30_000
 
 /** The tables and functions of one adapter. */
 export class Schema {
@@ -55,7 +57,8 @@ export class Schema {
     const until = performance.now() + this.#deadline
     try {
       await this.#clients.use(until, true, async (client) => {
-        if ((await this.#version(client, until)) < LATEST) await this.#migrate(client, until)
+        if ((await this.#version(client, until)) >= LATEST) return
+        await this.#migrate(client, Math.max(until, performance.now() + MIGRATION))
       })
     } catch (error) {
       throw typed(error, this.#name, 'none')
