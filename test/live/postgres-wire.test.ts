@@ -164,6 +164,32 @@ test('a pool that is busy when the first channel is listened on is not taken for
   await busy.end()
 })
 
+test('messages reach those alone who share the prefix and the schema', async () => {
+  const options = [
+    { schema, keyPrefix: 'ours:' },
+    { schema, keyPrefix: 'theirs:' },
+    { schema: `${schema}_other`, keyPrefix: 'ours:' },
+  ]
+  const adapters = options.map((each) => new PostgresAdapter(pool, each))
+  const [ours] = adapters
+  // One that is a part of the channel's name as it is, and one that is not.
+  for (const channel of ['plain', 'cache:prices']) {
+    const heard: string[] = []
+    await ours?.signals.listen(channel, {
+      message: (text) => heard.push(text),
+      restored: () => {},
+    })
+    for (const [at, { records }] of [...adapters.entries()].reverse()) {
+      const notice = { channel, text: `of ${at}` }
+      await records.put({ record: 'told', value: '', ttl: 60_000, meta: {}, notice })
+    }
+    await eventually(async () => heard.length > 0)
+    expect(heard).toEqual(['of 0'])
+  }
+  for (const adapter of adapters) await adapter.disconnect()
+  await pool.query(`drop schema ${schema}_other cascade`)
+})
+
 test('nobody is notified while nobody waits', async () => {
   const listener = new Client({ connectionString })
   await listener.connect()

@@ -148,7 +148,8 @@ export class PostgresAdapter extends CheckpointStore implements Adapter {
       prepare: listen,
       onCall: () => sweeper.count(),
     })
-    this.#messages = new PostgresSignals({ pool, clients, listen, deadline, onEvent })
+    const store = this.#store
+    this.#messages = new PostgresSignals({ pool, clients, store, listen, deadline, onEvent })
     this.grants = new PostgresGrants(this.#store, quoted(schema), durability)
     const records = new PostgresRecords(this.#store, quoted(schema))
     this.records = records

@@ -7,9 +7,9 @@ import { quietly } from '../../telemetry/index.ts'
 import { Listeners } from '../wire/listeners.ts'
 import type { Clients } from './clients.ts'
 import { typed } from './failure.ts'
-import { channelOf } from './inbox.ts'
 import { Listener } from './listener.ts'
 import { ask } from './statement.ts'
+import type { Store } from './store.ts'
 import { within } from './within.ts'
 
 const RESTORE_LEAST = 100
@@ -23,6 +23,7 @@ const DEAF = 60_000
 export interface SignalOptions {
   readonly pool: Pool
   readonly clients: Clients
+  readonly store: Store
   /** False behind a transaction pooler, which loses every notification. */
   readonly listen: boolean
   readonly deadline: number
@@ -53,8 +54,8 @@ export class PostgresSignals implements Signals {
   }
 
   async listen(inbox: string, listener: SignalListener): Promise<Listening> {
-    const channel = channelOf(inbox)
-    const { listen, deadline } = this.#options
+    const { store, listen, deadline } = this.#options
+    const channel = store.channel(inbox)
     if (!listen || performance.now() < this.#deafUntil) {
       throw new StoreUnavailableError(
         listen
