@@ -1,5 +1,7 @@
 // What the PostgreSQL store sends: one statement for each uncontended operation, names for few, and rows that are swept.
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Client, Pool, type QueryConfig } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
 import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
@@ -188,6 +190,17 @@ test('messages reach those alone who share the prefix and the schema', async () 
   }
   for (const adapter of adapters) await adapter.disconnect()
   await pool.query(`drop schema ${schema}_other cascade`)
+})
+
+test('adapters that are dropped without a word are not kept by their pool', async () => {
+  const make = () => new WeakRef(new PostgresAdapter(pool, { schema }).signals)
+  const dropped = Array.from({ length: 20 }, make)
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await eventually(async () => {
+    collect()
+    return dropped.every((part) => part.deref() === undefined)
+  })
 })
 
 test('nobody is notified while nobody waits', async () => {

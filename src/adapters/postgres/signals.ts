@@ -35,7 +35,7 @@ export class PostgresSignals implements Signals {
   readonly #options: SignalOptions
   readonly #listener: Listener
   readonly #listeners = new Listeners()
-  readonly #forgetPool: () => void
+  #forgetPool: (() => void) | undefined
   #live = false
   #heard = false
   #proving: Promise<void> | undefined
@@ -50,7 +50,6 @@ export class PostgresSignals implements Signals {
       onMessage: (channel, text) => this.#message(channel, text),
       onEnd: () => this.#lost(),
     })
-    this.#forgetPool = options.clients.onEnd(() => this.close())
   }
 
   async listen(inbox: string, listener: SignalListener): Promise<Listening> {
@@ -92,7 +91,7 @@ export class PostgresSignals implements Signals {
     clearInterval(this.#heart)
     this.#live = false
     this.#listeners.clear()
-    this.#forgetPool()
+    this.#forgetPool?.()
     this.#listener.close()
   }
 
@@ -100,6 +99,8 @@ export class PostgresSignals implements Signals {
   async #subscribe(channel: string): Promise<void> {
     const channels = this.#live ? [channel] : this.#listeners.channels
     await quietly(() => this.#listener.run(channels.map((each) => `listen "${each}"`).join('; ')))
+    // Not before: a pool outlives adapters that were only dropped.
+    this.#forgetPool ??= this.#options.clients.onEnd(() => this.close())
     this.#heart ??= setInterval(() => void this.#beat(), HEARTBEAT).unref()
     this.#live = true
     this.#listeners.restored()
