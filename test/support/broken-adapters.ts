@@ -50,7 +50,7 @@ function change(
     },
     records: {
       begin: (request) => records.begin(request),
-      renew: (record, id, lease) => records.renew(record, id, lease),
+      renew: (record, id, lease, meta) => records.renew(record, id, lease, meta),
       commit: (request) => records.commit(request),
       drop: (record, id, notice) => records.drop(record, id, notice),
       put: (request) => records.put(request),
@@ -624,6 +624,14 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
       'as many entries are kept as were asked for, the latest ones',
       'trimming drops the oldest entries, and all of them when none is kept',
     ],
+  },
+  {
+    name: 'renews a claim and nothing else about it',
+    make: (adapter) =>
+      change(adapter, {
+        records: { renew: (record, id, lease) => adapter.records.renew(record, id, lease) },
+      }),
+    fails: ['a renewal may change what is known of whoever executes, and leaves it otherwise'],
   },
   {
     name: 'looks at a rate limit first and spends then',

@@ -5,6 +5,7 @@ import type {
   BeginRequest,
   CommitRequest,
   LostExecution,
+  Meta,
   Notice,
   Outcome,
   PutRequest,
@@ -34,7 +35,7 @@ export class PostgresRecords implements Records {
     this.#begin = statement(
       `select state, number, began, fingerprint, meta, value, age, kept_meta from ${schema}.record_begin($1, $2, $3, $4, $5, $6, $7, $8)`,
     )
-    this.#renew = statement(`select ${schema}.record_renew($1, $2, $3)`)
+    this.#renew = statement(`select ${schema}.record_renew($1, $2, $3, $4)`)
     this.#commit = statement(`select ${schema}.record_commit($1, $2, $3, $4, $5, $6, $7, $8)`)
     this.#drop = statement(`select ${schema}.record_drop($1, $2, $3, $4)`)
     this.#put = statement(`select ${schema}.record_put($1, $2, $3, $4, $5, $6, $7)`)
@@ -78,8 +79,8 @@ export class PostgresRecords implements Records {
     })
   }
 
-  async renew(record: string, id: string, lease: number): Promise<boolean> {
-    return this.#did(this.#renew, record, [id, lease])
+  async renew(record: string, id: string, lease: number, meta?: Meta): Promise<boolean> {
+    return this.#did(this.#renew, record, [id, lease, meta ? packMeta(meta) : null])
   }
 
   async commit(request: CommitRequest): Promise<boolean> {
