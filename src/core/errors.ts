@@ -43,7 +43,7 @@ export abstract class HoldfastError extends Error {
 /** How an ambiguous store call ended: `none` had certainly no effect, `unknown` may have had one. */
 export type StoreOutcome = 'none' | 'unknown'
 
-/** An argument or option is not of the documented form; nothing was sent to a store. */
+/** An argument or option is not of the documented form, which is found before anything is done, or a function did what it must not. */
 export class InvalidArgumentError extends HoldfastError {
   readonly code = 'ERR_HOLDFAST_INVALID_ARGUMENT'
   static {

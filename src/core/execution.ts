@@ -8,6 +8,7 @@ import { isStoreUnavailableError } from './error-guards.ts'
 import {
   FingerprintMismatchError,
   InProgressError,
+  InvalidArgumentError,
   LeaseLostError,
   NotReplayableError,
   OutcomeUnknownError,
@@ -161,13 +162,13 @@ export class Execution<T> {
     const meta = { traceparent: this.#watch.traceparent, owner: TRANSACTION }
     return this.#once(meta, async (claim) => {
       const { lease } = claim
-      const begun = this.#bounded(() => transactions.begin(client))
+      const begun = this.#bounded(() => transactions.begin(client, this.#id))
       try {
         await this.#uncommitted(begun.answer)
       } catch (error) {
         // One that begins too late is not left open on the user's client.
         begun.underlying.then(
-          () => transactions.rollback(client),
+          () => transactions.rollback(client, this.#id),
           () => {},
         )
         await this.#forget(lease)
@@ -180,9 +181,13 @@ export class Execution<T> {
         const recorded = this.#bounded(() => transactions.record(client, request))
         if (!(await this.#uncommitted(recorded.answer))) throw this.#lostClaim()
       } catch (error) {
-        await transactions.rollback(client)
-        await this.#forget(lease)
-        throw error
+        if (await transactions.rollback(client, this.#id)) {
+          await this.#forget(lease)
+          throw error
+        }
+        lease.end()
+        await this.#leaveUnknown()
+        throw endedByItself(this.#terms.key, error)
       }
       lease.end()
       await this.#commitTransaction(client, transactions)
@@ -486,13 +491,23 @@ export class Execution<T> {
     return this.#call((records) => records.drop(this.#record, this.#id))
   }
 
-  /** Forgets the claim; what fails is tried again in the background and not thrown, because the caller's own error counts. */
-  async #dropQuietly(): Promise<void> {
+  #dropQuietly(): Promise<void> {
+    return this.#quietly((records) => records.drop(this.#record, this.#id))
+  }
+
+  /** Lets the claim of a transaction lapse like that of a call without one. */
+  #leaveUnknown(): Promise<void> {
+    const { traceparent } = this.#watch
+    return this.#quietly((records) => records.renew(this.#record, this.#id, 0, { traceparent }))
+  }
+
+  /** Gives back; what fails is tried again in the background and not thrown, because the caller's own error counts. */
+  async #quietly(giveBack: (records: Adapter['records']) => Promise<boolean>): Promise<void> {
     try {
-      await this.#drop()
+      await this.#call(giveBack)
     } catch (error) {
       this.#failedToGiveBack(error)
-      this.#giveBack(() => this.#terms.provider.records.drop(this.#record, this.#id))
+      this.#giveBack(() => giveBack(this.#terms.provider.records))
     }
   }
 
@@ -500,6 +515,13 @@ export class Execution<T> {
     const { provider, key } = this.#terms
     emit(provider.onEvent, { name: 'holdfast.release.failed', key, error })
   }
+}
+
+function endedByItself(key: string, cause: unknown): Error {
+  return new InvalidArgumentError(
+    `Expected \`work\` to leave the transaction of '${key}' open: it has ended it, so that nobody knows what was committed; settle it with resolve() or \`recover\``,
+    { key, cause },
+  )
 }
 
 /** Whether an execution that did not record its outcome certainly did nothing. */

@@ -166,8 +166,10 @@ export class Idempotency<V = unknown> {
    * next caller runs again. So does the next caller after a crash, without `takeover` and `recover`: what was not recorded
    * was rolled back. It needs a store that is the same database, such as a `PostgresAdapter`. In a transaction that
    * is repeatable read or serializable, let `lease` be three times what it takes: a renewal meanwhile is a conflict.
+   * `work` must not end the transaction itself: what it has committed by then stays, and the outcome is unknown.
    *
-   * @throws InvalidArgumentError when the provider has no transactions, or when `client` is in one already
+   * @throws InvalidArgumentError when the provider has no transactions, when `client` is in one already, or when `work` has
+   * ended the one that was begun here; the next caller gets an {@link OutcomeUnknownError} then
    * @throws StoreUnavailableError with `outcome: 'none'` when it was rolled back; with `outcome: 'unknown'` when no answer
    * came to the commit: the next caller gets the outcome if it was committed, and runs again if not
    * @throws LeaseLostError when another caller had taken the claim over meanwhile; it was rolled back

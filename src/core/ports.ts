@@ -202,8 +202,11 @@ export interface Records {
    * again, an attempt gets the same answer again: its token, what it has taken over, and what is left of its lease.
    */
   begin(request: BeginRequest): Promise<BeginReply>
-  /** Gives the claim `lease` milliseconds from now (0: it has lapsed) and answers whether it was still the caller's. */
-  renew(record: string, id: string, lease: number): Promise<boolean>
+  /**
+   * Gives the claim `lease` milliseconds from now (0: it has lapsed), and other `meta` if that is given; answers whether it
+   * was still the caller's.
+   */
+  renew(record: string, id: string, lease: number, meta?: Meta): Promise<boolean>
   /** Keeps the outcome, if the claim is still the caller's; answers whether it was. */
   commit(request: CommitRequest): Promise<boolean>
   /**
@@ -419,22 +422,29 @@ export interface TransactionClient {
 /** What a store can do inside a transaction of the user's own database, so that both commit together. */
 export interface Transactions {
   /**
-   * Begins a transaction.
+   * Begins the transaction of an attempt.
    *
    * @throws `InvalidArgumentError` when the client is in one already
    */
-  begin(client: TransactionClient): Promise<void>
+  begin(client: TransactionClient, id: string): Promise<void>
   /**
    * Commits it, and never leaves it open.
    *
    * @throws `StoreUnavailableError` with `outcome: 'none'` when it was rolled back
    */
   commit(client: TransactionClient): Promise<void>
-  /** Rolls it back; never rejects. */
-  rollback(client: TransactionClient): Promise<void>
+  /**
+   * Rolls back what the client is in, and answers whether that was the attempt's transaction, as far as can be known: if not,
+   * somebody has ended that before. Never rejects.
+   */
+  rollback(client: TransactionClient, id: string): Promise<boolean>
   /** Raises the fence of a resource, as part of the client's transaction; false when a greater token was there before. */
   fence(client: TransactionClient, resource: string, token: number): Promise<boolean>
-  /** {@link Records.commit} as part of the client's transaction. */
+  /**
+   * {@link Records.commit} as part of the attempt's transaction.
+   *
+   * @throws `InvalidArgumentError` when the client is not in it any more
+   */
   record(client: TransactionClient, request: CommitRequest): Promise<boolean>
 }
 

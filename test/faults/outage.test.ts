@@ -169,6 +169,37 @@ test('a link that says nothing is given up, however soon the user’s client wou
   impatient.disconnect()
 })
 
+test('a connection for messages that another channel opens again is restored for all of them', async () => {
+  const heard: string[] = []
+  let restored = 0
+  const first = await provider.signals.listen('first', {
+    message: (text) => heard.push(text),
+    restored: () => restored++,
+  })
+  const tell = (text: string) =>
+    provider.records.put({
+      record: 'told',
+      value: '',
+      ttl: 60_000,
+      meta: {},
+      notice: { channel: 'first', text },
+    })
+  await tell('before')
+  await eventually(async () => heard.length === 1)
+  await proxy.cut()
+  // Until attempts to restore it are far between.
+  await pause(1_500)
+  await proxy.pass()
+  await eventually(() =>
+    provider.signals.listen('second', { message: () => {}, restored: () => {} }),
+  )
+  expect(first.live).toBe(true)
+  expect(restored).toBe(1)
+  await tell('after')
+  await eventually(async () => heard.length === 2, { what: 'the first channel to be heard' })
+  expect(heard).toEqual(['before', 'after'])
+})
+
 test('a slow link: leases are counted from before the request, and hold', async () => {
   await proxy.delay(100)
   const lock = new Lock(undefined, { provider, key: 'slow', ttl: 1_000 })

@@ -4,6 +4,7 @@ import { Pool, type PoolConfig } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
 import { migrations, PostgresAdapter } from '../../src/adapters/postgres/index.ts'
 import { isInvalidArgumentError, isStoreUnavailableError, Lock } from '../../src/index.ts'
+import { eventually } from '../support/eventually.ts'
 
 const connectionString = inject('databaseUrl')
 const admin = new Pool({ connectionString })
@@ -48,6 +49,25 @@ test('twenty processes that start at once migrate once', async () => {
   const done = Array.from({ length: 20 }, () => withAdapter(schema, lockIn))
   expect(await Promise.all(done)).toEqual(done.map(() => 'done'))
   expect(await applied(schema)).toEqual(migrations().map(({ version }) => version))
+})
+
+test('a migration that takes longer than a caller waits goes on, and is there for the next', async () => {
+  const schema = fresh()
+  const pool = new Pool({ connectionString, max: 2 })
+  const adapter = new PostgresAdapter(pool, { schema, deadline: 2_000 })
+  const other = await admin.connect()
+  await other.query('begin')
+  await other.query(`create schema ${schema}`)
+  const refusal = await adapter.connect().catch((error: unknown) => error)
+  expect(isStoreUnavailableError(refusal) && refusal.outcome).toBe('none')
+  await other.query('rollback')
+  other.release()
+  await eventually(async () => (await applied(schema)).length === migrations().length, {
+    what: 'the migration to end',
+  })
+  expect(await lockIn(adapter)).toBe('done')
+  await adapter.disconnect()
+  await pool.end()
 })
 
 test('versions are numbered from one without a gap', () => {

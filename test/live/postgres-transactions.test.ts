@@ -79,11 +79,15 @@ async function farAway() {
 }
 
 /** A payment in a transaction of its own. */
-function pay(key: string, before?: () => Promise<unknown>, from: Idempotency<unknown> = payments) {
+function pay(
+  key: string,
+  before?: (tx: PoolClient) => Promise<unknown>,
+  from: Idempotency<unknown> = payments,
+) {
   return withClient((client) =>
     from.transaction(client, key, async (tx) => {
       await tx.query(`insert into ${table} values ($1)`, [key])
-      await before?.()
+      await before?.(tx)
       return { id: key }
     }),
   )
@@ -260,13 +264,50 @@ describe('an idempotent transaction', () => {
     expect(await pay('swallowed')).toMatchObject({ replayed: false })
   })
 
+  test.each(['commit', 'rollback', 'commit; begin', 'commit and chain'])(
+    'that the work ends by a `%s` is not taken for done once, and not made again',
+    async (end) => {
+      const effects = end === 'rollback' ? 0 : 1
+      for (const how of ['resolves', 'throws']) {
+        const key = `${end}, ${how}`
+        const down = new Error('down')
+        const ended = await settled(
+          pay(key, async (tx) => {
+            await tx.query(end)
+            if (how === 'throws') throw down
+          }),
+        )
+        expect(isInvalidArgumentError(ended), String(ended)).toBe(true)
+        if (how === 'throws') expect(ended).toMatchObject({ cause: down })
+        expect(isOutcomeUnknownError(await settled(pay(key)))).toBe(true)
+        expect(await paid(key)).toBe(effects)
+        await payments.resolve(key, { value: 'settled' })
+        expect(await pay(key)).toMatchObject({ value: 'settled', replayed: true })
+      }
+    },
+  )
+
+  test('may be given another isolation by its work, and have savepoints', async () => {
+    const levelOf = (key: string) =>
+      withClient((client) =>
+        payments.transaction(client, key, async (tx) => {
+          await tx.query('set transaction isolation level serializable')
+          await tx.query('savepoint a; rollback to savepoint a; release savepoint a')
+          const { rows } = await tx.query('show transaction_isolation')
+          return rows[0].transaction_isolation
+        }),
+      )
+    expect(await levelOf('isolated')).toMatchObject({ value: 'serializable', replayed: false })
+    expect(await levelOf('isolated')).toMatchObject({ value: 'serializable', replayed: true })
+  })
+
   test('that begins too late is not left open, and leaves no claim', async () => {
     await withClient(async (client) => {
       const begun = deferred()
       const query = async (...asked: [{ text?: string }]) => {
         const { text } = asked[0]
         const answer = client.query(...(asked as unknown as [string]))
-        if (text === 'begin') await begun.promise
+        if (text?.startsWith('begin')) await begun.promise
         return answer
       }
       const impatient = new Idempotency<unknown>({ provider, lease: 300 })

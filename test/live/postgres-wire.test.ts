@@ -1,5 +1,7 @@
 // What the PostgreSQL store sends: one statement for each uncontended operation, names for few, and rows that are swept.
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Client, Pool, type QueryConfig } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
 import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
@@ -145,6 +147,61 @@ test('a waiter is called once it has queued: three statements for an acquisition
     await (await last).release()
   })
   expect(statements).toEqual(['grant_acquire', 'grant_release', 'grant_renew', 'grant_release'])
+})
+
+test('a pool that is busy when the first channel is listened on is not taken for one that delivers nothing', async () => {
+  const busy = new Pool({ connectionString, max: 1 })
+  const events: HoldfastEvent[] = []
+  const adapter = new PostgresAdapter(busy, {
+    schema,
+    deadline: 20_000,
+    onEvent: (event) => events.push(event),
+  })
+  await adapter.connect()
+  const client = await busy.connect()
+  setTimeout(() => client.release(), 1_500)
+  const { live } = await adapter.signals.listen('busy', { message: () => {}, restored: () => {} })
+  expect(live).toBe(true)
+  expect(events).toEqual([])
+  await adapter.disconnect()
+  await busy.end()
+})
+
+test('messages reach those alone who share the prefix and the schema', async () => {
+  const options = [
+    { schema, keyPrefix: 'ours:' },
+    { schema, keyPrefix: 'theirs:' },
+    { schema: `${schema}_other`, keyPrefix: 'ours:' },
+  ]
+  const adapters = options.map((each) => new PostgresAdapter(pool, each))
+  const [ours] = adapters
+  // One that is a part of the channel's name as it is, and one that is not.
+  for (const channel of ['plain', 'cache:prices']) {
+    const heard: string[] = []
+    await ours?.signals.listen(channel, {
+      message: (text) => heard.push(text),
+      restored: () => {},
+    })
+    for (const [at, { records }] of [...adapters.entries()].reverse()) {
+      const notice = { channel, text: `of ${at}` }
+      await records.put({ record: 'told', value: '', ttl: 60_000, meta: {}, notice })
+    }
+    await eventually(async () => heard.length > 0)
+    expect(heard).toEqual(['of 0'])
+  }
+  for (const adapter of adapters) await adapter.disconnect()
+  await pool.query(`drop schema ${schema}_other cascade`)
+})
+
+test('adapters that are dropped without a word are not kept by their pool', async () => {
+  const make = () => new WeakRef(new PostgresAdapter(pool, { schema }).signals)
+  const dropped = Array.from({ length: 20 }, make)
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await eventually(async () => {
+    collect()
+    return dropped.every((part) => part.deref() === undefined)
+  })
 })
 
 test('nobody is notified while nobody waits', async () => {

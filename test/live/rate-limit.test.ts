@@ -1,7 +1,9 @@
 // Eight processes share one rate limit: no window is ever above it, and little of it is left unused.
 
 import { Redis } from 'ioredis'
+import { Pool } from 'pg'
 import { afterAll, expect, inject, test } from 'vitest'
+import { PostgresAdapter } from '../../src/adapters/postgres/index.ts'
 import { RedisAdapter } from '../../src/adapters/redis/index.ts'
 import { RateLimiter } from '../../src/index.ts'
 import { type ChildMessage, startChild } from '../support/child.ts'
@@ -85,6 +87,45 @@ test('a check is one command; what is known to be exhausted is none', async () =
   // It is asked once more for every second that this takes.
   await expect.poll(() => commandsOf(false)).toHaveLength(0)
 })
+
+test.each([1, 2])(
+  'no fraction of a microsecond is given away by the rules of a limit: %i',
+  async (count) => {
+    const pool = new Pool({ connectionString: inject('databaseUrl') })
+    const postgres = new PostgresAdapter(pool, { schema: name })
+    const limiter = `fractions:${count}`
+    // A third of a microsecond is lost when each charge is rounded to the nearest.
+    const rule = { interval: 1_000_000 / 3_000, burst: 1_000_000 }
+    const rules = Array.from({ length: count }, (_, at) => ({ ...rule, name: `rule ${at}` }))
+    const charged = {
+      redis: async () => {
+        const keys = await redis.keys(`${keyPrefix}*${limiter}*`)
+        return (await redis.mget(keys.sort())).map(Number)
+      },
+      postgres: async () => {
+        const { rows } = await pool.query(
+          `select arrival::text from ${name}.rates where strpos(key, $1) > 0 order by key`,
+          [limiter],
+        )
+        return rows.map(({ arrival }) => Number(arrival))
+      },
+    }
+    for (const [{ rates }, arrivals] of [
+      [provider, charged.redis],
+      [postgres, charged.postgres],
+    ] as const) {
+      // So far ahead that it does not matter how long the rest takes.
+      await rates.consume({ limiter, rules, cost: 900_000 })
+      const before = await arrivals()
+      for (let call = 0; call < 30; call++) await rates.consume({ limiter, rules, cost: 1 })
+      const spent = (await arrivals()).map((arrival, at) => arrival - (before[at] ?? 0))
+      expect(spent).toHaveLength(count)
+      for (const each of spent) expect(each).toBeGreaterThanOrEqual(30 * rule.interval)
+    }
+    await postgres.disconnect()
+    await pool.end()
+  },
+)
 
 test('several rules are one command and one decision, and leave no key behind', async () => {
   const rules = [

@@ -51,7 +51,7 @@ function change(
     },
     records: {
       begin: (request) => records.begin(request),
-      renew: (record, id, lease) => records.renew(record, id, lease),
+      renew: (record, id, lease, meta) => records.renew(record, id, lease, meta),
       commit: (request) => records.commit(request),
       drop: (record, id, notice) => records.drop(record, id, notice),
       put: (request) => records.put(request),
@@ -146,6 +146,22 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
       'an attempt is told its number in the queue and how many wait',
       'readers that come after a waiting writer wait for it',
     ],
+  },
+  {
+    name: 'draws numbers without a look at those that came back',
+    make: (adapter) => {
+      const drawn = new Map<string, number>()
+      return change(adapter, {
+        grants: {
+          acquire: (request) => {
+            const last = drawn.get(request.resource) ?? 0
+            drawn.set(request.resource, last + 1)
+            return adapter.grants.acquire({ ...request, arrival: request.arrival ?? last + 1 })
+          },
+        },
+      })
+    },
+    fails: ['nobody overtakes a waiter that came back to a place that the store had forgotten'],
   },
   {
     name: 'puts whoever asks again at the end of the queue',
@@ -614,6 +630,14 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     ],
   },
   {
+    name: 'renews a claim and nothing else about it',
+    make: (adapter) =>
+      change(adapter, {
+        records: { renew: (record, id, lease) => adapter.records.renew(record, id, lease) },
+      }),
+    fails: ['a renewal may change what is known of whoever executes, and leaves it otherwise'],
+  },
+  {
     name: 'looks at a rate limit first and spends then',
     make: (adapter) =>
       change(adapter, {
@@ -667,6 +691,17 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
       })
     },
     fails: ['a report that is sent twice is counted once, and the next one is counted'],
+  },
+  {
+    name: 'counts each length of a window by itself',
+    make: (adapter) =>
+      change(adapter, {
+        counts: {
+          report: (report) =>
+            adapter.counts.report({ ...report, breaker: `${report.breaker}:${report.window}` }),
+        },
+      }),
+    fails: ['outcomes that were counted over another window add up, and are forgotten as well'],
   },
   {
     name: 'counts what an older generation has done',

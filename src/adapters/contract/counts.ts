@@ -114,6 +114,21 @@ export const countChecks: readonly ContractCheck[] = checks('counts', {
     assert.deepEqual((await look(counts, `${trial.name}:long`)).totals, SOME)
   },
 
+  'outcomes that were counted over another window add up, and are forgotten as well': async (
+    trial,
+  ) => {
+    const { counts, name } = trial
+    await counts.report(report(name, { window: LONG }))
+    const { totals } = await counts.report(report(name, { window: 2 * LONG }))
+    assert.deepEqual(totals, { success: 6, failure: 4, slow: 2 })
+    const shortly = `${name}:short`
+    await counts.report(report(shortly, { window: 400 }))
+    await counts.report(report(shortly, { window: 800 }))
+    await trial.until('both windows to be over', async () => {
+      return (await look(counts, shortly, 800)).totals.success === 0
+    })
+  },
+
   'a transition begins a new generation with an empty window': async ({ name, counts }) => {
     await counts.report(report(name))
     const { generation, remaining, ...opened } = await counts.move(opening(name, { trips: 3 }))

@@ -20,6 +20,7 @@ interface Breaker {
   phase: BreakerPhase
   openUntil: number
   trips: number
+  /** By when they begin, whatever the window was: after a deploy it may be another one. */
   readonly buckets: Map<number, Outcomes>
   readonly reports: Map<string, { readonly sequence: number; readonly at: number }>
 }
@@ -40,11 +41,11 @@ export class MemoryCounts implements Counts {
     const breaker = this.#get(report.breaker)
     const { generation, window, outcomes, reporter, sequence } = report
     const now = this.#now()
-    this.#prune(breaker, now, window)
+    const current = now - (now % (window / BUCKETS))
+    this.#prune(breaker, now, window, current - window)
     const known = breaker.reports.get(reporter)?.sequence ?? 0
     if (breaker.generation === generation && sequence > known) {
-      const at = Math.floor((now * BUCKETS) / window)
-      breaker.buckets.set(at, sum([breaker.buckets.get(at) ?? NONE, outcomes]))
+      breaker.buckets.set(current, sum([breaker.buckets.get(current) ?? NONE, outcomes]))
       breaker.reports.set(reporter, { sequence, at: now })
     }
     return this.#view(breaker)
@@ -92,9 +93,8 @@ export class MemoryCounts implements Counts {
     this.#breakers.set(name, breaker, Math.max(this.#now(), openUntil) + kept)
   }
 
-  #prune({ buckets, reports }: Breaker, now: number, window: number): void {
-    const oldest = Math.floor(((now - window) * BUCKETS) / window)
-    for (const at of buckets.keys()) if (at <= oldest) buckets.delete(at)
+  #prune({ buckets, reports }: Breaker, now: number, window: number, oldest: number): void {
+    for (const start of buckets.keys()) if (start <= oldest) buckets.delete(start)
     for (const [reporter, { at }] of reports) if (at < now - window - KEPT) reports.delete(reporter)
   }
 

@@ -17,9 +17,9 @@ interface Claim {
   readonly id: string
   readonly token: number
   readonly startedAt: number
-  readonly meta: Meta
   /** The execution that it took over. */
   readonly lost: LostExecution | undefined
+  meta: Meta
   leaseUntil: number
   /** Whether somebody waits for its end. */
   waited: boolean
@@ -87,10 +87,11 @@ export class MemoryRecords implements Records {
     return takeover === 'never' ? { state: 'lapsed', ...lost } : this.#claim(request, lost, entry)
   }
 
-  async renew(record: string, id: string, lease: number): Promise<boolean> {
+  async renew(record: string, id: string, lease: number, meta?: Meta): Promise<boolean> {
     const entry = this.#running(record, id)
     if (!entry) return false
     entry.claim.leaseUntil = this.#now() + lease
+    entry.claim.meta = meta ?? entry.claim.meta
     this.#keep(record, { ...entry, expiry: Math.max(entry.expiry, entry.claim.leaseUntil) })
     return true
   }

@@ -59,7 +59,8 @@ export interface PostgresAdapterOptions {
    */
   readonly durability?: Durability | undefined
   /**
-   * The longest that one call to PostgreSQL may take, in milliseconds, a free client of the pool included.
+   * The longest that one call to PostgreSQL may take, in milliseconds, a free client of the pool included. A migration goes
+   * on for 30 seconds at most; calls are refused meanwhile.
    *
    * @defaultValue 2_000
    */
@@ -147,7 +148,8 @@ export class PostgresAdapter extends CheckpointStore implements Adapter {
       prepare: listen,
       onCall: () => sweeper.count(),
     })
-    this.#messages = new PostgresSignals({ pool, clients, listen, deadline, onEvent })
+    const store = this.#store
+    this.#messages = new PostgresSignals({ pool, clients, store, listen, deadline, onEvent })
     this.grants = new PostgresGrants(this.#store, quoted(schema), durability)
     const records = new PostgresRecords(this.#store, quoted(schema))
     this.records = records

@@ -6,7 +6,6 @@ import type {
   Counts,
   OutcomeReport,
 } from '../../core/ports.ts'
-import { channelOf } from './inbox.ts'
 import { parse, type Row, relaxed, type Statement, statement } from './statement.ts'
 import type { Store } from './store.ts'
 
@@ -49,7 +48,7 @@ export class PostgresCounts implements Counts {
       phase,
       openFor,
       trips,
-      channelOf(channel),
+      this.#store.channel(channel),
       TWO_HOURS,
     ])
     return view(breaker, row)

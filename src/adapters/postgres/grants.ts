@@ -9,7 +9,6 @@ import type {
   ResourceView,
 } from '../../core/ports.ts'
 import { packMeta, unpackMeta } from '../wire/meta.ts'
-import { channelOf } from './inbox.ts'
 import { parse, relaxed, type Statement, statement } from './statement.ts'
 import type { Store } from './store.ts'
 
@@ -48,7 +47,7 @@ export class PostgresGrants implements Grants {
       capacity,
       exclusive,
       wait,
-      channelOf(inbox.id),
+      this.#store.channel(inbox.id),
       inbox.listening,
       packMeta(meta),
       arrival ?? null,
@@ -78,7 +77,7 @@ export class PostgresGrants implements Grants {
   }
 
   async beat(resource: string, inbox: Inbox, ids: readonly string[]): Promise<BeatReply> {
-    const args = [this.#store.key(resource), channelOf(inbox.id), inbox.listening, ids]
+    const args = [this.#store.key(resource), this.#store.channel(inbox.id), inbox.listening, ids]
     const row = await this.#store.call(this.#beat, resource, args, true)
     const [hint, granted, unknown] = parse<[number, string[], string[]]>(resource, row)
     return { hint, granted, unknown }

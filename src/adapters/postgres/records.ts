@@ -5,13 +5,13 @@ import type {
   BeginRequest,
   CommitRequest,
   LostExecution,
+  Meta,
   Notice,
   Outcome,
   PutRequest,
   Records,
 } from '../../core/ports.ts'
 import { packMeta, unpackMeta } from '../wire/meta.ts'
-import { channelOf } from './inbox.ts'
 import { type Argument, type Column, type Statement, statement } from './statement.ts'
 import type { Store } from './store.ts'
 import { packText, unpackText } from './text.ts'
@@ -35,7 +35,7 @@ export class PostgresRecords implements Records {
     this.#begin = statement(
       `select state, number, began, fingerprint, meta, value, age, kept_meta from ${schema}.record_begin($1, $2, $3, $4, $5, $6, $7, $8)`,
     )
-    this.#renew = statement(`select ${schema}.record_renew($1, $2, $3)`)
+    this.#renew = statement(`select ${schema}.record_renew($1, $2, $3, $4)`)
     this.#commit = statement(`select ${schema}.record_commit($1, $2, $3, $4, $5, $6, $7, $8)`)
     this.#drop = statement(`select ${schema}.record_drop($1, $2, $3, $4)`)
     this.#put = statement(`select ${schema}.record_put($1, $2, $3, $4, $5, $6, $7)`)
@@ -79,8 +79,8 @@ export class PostgresRecords implements Records {
     })
   }
 
-  async renew(record: string, id: string, lease: number): Promise<boolean> {
-    return this.#did(this.#renew, record, [id, lease])
+  async renew(record: string, id: string, lease: number, meta?: Meta): Promise<boolean> {
+    return this.#did(this.#renew, record, [id, lease, meta ? packMeta(meta) : null])
   }
 
   async commit(request: CommitRequest): Promise<boolean> {
@@ -91,25 +91,25 @@ export class PostgresRecords implements Records {
   /** The call that commits: for the store's own clients or one of the user's. */
   commitCall(request: CommitRequest): [Statement, string, readonly Argument[]] {
     const { record, id } = request
-    return [this.#commit, record, [this.#store.key(record), id, ...kept(request)]]
+    return [this.#commit, record, [this.#store.key(record), id, ...this.#kept(request)]]
   }
 
   async drop(record: string, id: string, notice?: Notice): Promise<boolean> {
-    return this.#did(this.#drop, record, [id, ...told(notice)])
+    return this.#did(this.#drop, record, [id, ...this.#told(notice)])
   }
 
   async put(request: PutRequest): Promise<void> {
-    await this.#did(this.#put, request.record, kept(request))
+    await this.#did(this.#put, request.record, this.#kept(request))
   }
 
   async remove(record: string, notice?: Notice): Promise<boolean> {
-    return this.#did(this.#remove, record, told(notice))
+    return this.#did(this.#remove, record, this.#told(notice))
   }
 
   async clear(prefix: string, notice?: Notice): Promise<void> {
     const [start, end] = this.#store.range(prefix)
     for (let after: Column = start; typeof after === 'string'; ) {
-      const args: Argument[] = [after, end, CLEARED_AT_ONCE, ...told(notice)]
+      const args: Argument[] = [after, end, CLEARED_AT_ONCE, ...this.#told(notice)]
       const [last] = await this.#store.call(this.#clear, prefix, args)
       after = last
     }
@@ -119,14 +119,14 @@ export class PostgresRecords implements Records {
     const [done] = await this.#store.call(call, record, [this.#store.key(record), ...args], true)
     return done === '1'
   }
-}
 
-function kept({ value, ttl, freshFor, meta, notice }: PutRequest): readonly Argument[] {
-  return [packText(value), ttl, freshFor ?? null, packMeta(meta), ...told(notice)]
-}
+  #kept({ value, ttl, freshFor, meta, notice }: PutRequest): readonly Argument[] {
+    return [packText(value), ttl, freshFor ?? null, packMeta(meta), ...this.#told(notice)]
+  }
 
-function told(notice: Notice | undefined): readonly Argument[] {
-  return notice ? [channelOf(notice.channel), notice.text] : [null, null]
+  #told(notice: Notice | undefined): readonly Argument[] {
+    return notice ? [this.#store.channel(notice.channel), notice.text] : [null, null]
+  }
 }
 
 function outcomeOf([value, age, meta]: readonly Column[]): Outcome | undefined {

@@ -10,18 +10,20 @@ import { within } from './within.ts'
 const OLDEST = 130_000
 /** The first half of the number that all migrations lock; the other one is the schema's name. */
 const LOCK = 0x686f6c64
+/** How long a migration may take, however soon those give up who wait for it: one that is cut off begins anew. */
+const MIGRATION = 30_000
 
 /** The tables and functions of one adapter. */
 export class Schema {
+  readonly name: string
   readonly #clients: Clients
-  readonly #name: string
   readonly #deadline: number
   #checked = false
   #checking: Promise<void> | undefined
 
   constructor(clients: Clients, name: string, deadline: number) {
     this.#clients = clients
-    this.#name = name
+    this.name = name
     this.#deadline = deadline
   }
 
@@ -40,7 +42,7 @@ export class Schema {
       until,
       this.#checking,
       () =>
-        new StoreUnavailableError(`The schema "${this.#name}" was not migrated in time`, {
+        new StoreUnavailableError(`The schema "${this.name}" was not migrated in time`, {
           outcome: 'none',
         }),
     )
@@ -55,10 +57,11 @@ export class Schema {
     const until = performance.now() + this.#deadline
     try {
       await this.#clients.use(until, true, async (client) => {
-        if ((await this.#version(client, until)) < LATEST) await this.#migrate(client, until)
+        if ((await this.#version(client, until)) >= LATEST) return
+        await this.#migrate(client, Math.max(until, performance.now() + MIGRATION))
       })
     } catch (error) {
-      throw typed(error, this.#name, 'none')
+      throw typed(error, this.name, 'none')
     }
     this.#checked = true
   }
@@ -72,7 +75,7 @@ export class Schema {
         select from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where n.nspname = $1 and c.relname = 'migrations')::text`,
       },
-      [this.#name],
+      [this.name],
       until,
     )
     if (Number(server) < OLDEST) {
@@ -84,13 +87,13 @@ export class Schema {
     if (found !== 'true') return 0
     const [version] = await ask(
       client,
-      { text: `select coalesce(max(version), 0) from ${quoted(this.#name)}.migrations` },
+      { text: `select coalesce(max(version), 0) from ${quoted(this.name)}.migrations` },
       [],
       until,
     )
     if (Number(version) > LATEST) {
       throw new StoreUnavailableError(
-        `Expected the schema "${this.#name}" at version ${LATEST} or older, got ${version}: ` +
+        `Expected the schema "${this.name}" at version ${LATEST} or older, got ${version}: ` +
           'a newer release of this library has migrated it, so update this process',
         { outcome: 'none' },
       )
@@ -106,11 +109,11 @@ export class Schema {
       await ask(
         client,
         { text: 'select pg_advisory_xact_lock($1, hashtext($2))' },
-        [LOCK, this.#name],
+        [LOCK, this.name],
         until,
       )
       const version = await this.#version(client, until)
-      for (const step of migrations(this.#name)) {
+      for (const step of migrations(this.name)) {
         if (step.version > version) await run(client, step.sql, until)
       }
       await run(client, 'commit', until)

@@ -7,14 +7,15 @@ import { quietly } from '../../telemetry/index.ts'
 import { Listeners } from '../wire/listeners.ts'
 import type { Clients } from './clients.ts'
 import { typed } from './failure.ts'
-import { channelOf } from './inbox.ts'
 import { Listener } from './listener.ts'
 import { ask } from './statement.ts'
+import type { Store } from './store.ts'
+import { within } from './within.ts'
 
 const RESTORE_LEAST = 100
 const RESTORE_MOST = 1_000
 const HEARTBEAT = 10_000
-/** How long a message may take that the adapter sends itself, and how long it is deaf after one was lost. */
+/** How long a message may take that the adapter has sent itself, and how long it is deaf after one was lost. */
 const ECHO = 1_000
 const DEAF = 60_000
 
@@ -22,6 +23,7 @@ const DEAF = 60_000
 export interface SignalOptions {
   readonly pool: Pool
   readonly clients: Clients
+  readonly store: Store
   /** False behind a transaction pooler, which loses every notification. */
   readonly listen: boolean
   readonly deadline: number
@@ -33,7 +35,7 @@ export class PostgresSignals implements Signals {
   readonly #options: SignalOptions
   readonly #listener: Listener
   readonly #listeners = new Listeners()
-  readonly #forgetPool: () => void
+  #forgetPool: (() => void) | undefined
   #live = false
   #heard = false
   #proving: Promise<void> | undefined
@@ -48,12 +50,11 @@ export class PostgresSignals implements Signals {
       onMessage: (channel, text) => this.#message(channel, text),
       onEnd: () => this.#lost(),
     })
-    this.#forgetPool = options.clients.onEnd(() => this.close())
   }
 
   async listen(inbox: string, listener: SignalListener): Promise<Listening> {
-    const channel = channelOf(inbox)
-    const { listen, deadline } = this.#options
+    const { store, listen, deadline } = this.#options
+    const channel = store.channel(inbox)
     if (!listen || performance.now() < this.#deafUntil) {
       throw new StoreUnavailableError(
         listen
@@ -65,7 +66,7 @@ export class PostgresSignals implements Signals {
     // Before it is subscribed to, so that nobody who stops meanwhile takes the channel away.
     const remove = this.#listeners.add(channel, listener)
     try {
-      await this.#subscribe([channel])
+      await this.#subscribe(channel)
       if (!this.#heard) await this.#proveOnce(channel, performance.now() + deadline)
     } catch (error) {
       remove()
@@ -90,16 +91,19 @@ export class PostgresSignals implements Signals {
     clearInterval(this.#heart)
     this.#live = false
     this.#listeners.clear()
-    this.#forgetPool()
+    this.#forgetPool?.()
     this.#listener.close()
   }
 
-  async #subscribe(channels: readonly string[]): Promise<void> {
-    await quietly(() =>
-      this.#listener.run(channels.map((channel) => `listen "${channel}"`).join('; ')),
-    )
-    this.#live = true
+  /** Subscribes to a channel, and on a new connection to all, whoever has opened it: it counts as live for all of them. */
+  async #subscribe(channel: string): Promise<void> {
+    const channels = this.#live ? [channel] : this.#listeners.channels
+    await quietly(() => this.#listener.run(channels.map((each) => `listen "${each}"`).join('; ')))
+    // Not before: a pool outlives adapters that were only dropped.
+    this.#forgetPool ??= this.#options.clients.onEnd(() => this.close())
     this.#heart ??= setInterval(() => void this.#beat(), HEARTBEAT).unref()
+    this.#live = true
+    this.#listeners.restored()
   }
 
   /** Whoever comes while it is proved waits for that: one channel speaks for all. */
@@ -112,12 +116,8 @@ export class PostgresSignals implements Signals {
 
   /** Sends itself a message by the pool, as others would: a transaction pooler takes LISTEN and then delivers nothing. */
   async #prove(channel: string, until: number): Promise<void> {
-    const heard = new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => resolve(false), ECHO)
-      this.#echo = () => {
-        clearTimeout(timer)
-        resolve(true)
-      }
+    const heard = new Promise<void>((resolve) => {
+      this.#echo = resolve
     })
     try {
       await quietly(() =>
@@ -127,24 +127,33 @@ export class PostgresSignals implements Signals {
       )
     } catch {
       // Not even sent: that says nothing about what arrives.
-      this.#echo?.()
       return
     }
-    this.#heard = await heard
-    if (this.#heard) return
+    // Counted from here: what it waited for before was the pool.
+    await within(performance.now() + ECHO, heard, () => this.#deaf())
+  }
+
+  #deaf(): Error {
     this.#deafUntil = performance.now() + DEAF
     emit(this.#options.onEvent, {
       name: 'holdfast.store.warning',
       message:
         'PostgreSQL takes LISTEN, but no notification arrives, so waiters are found by their beat only: behind a transaction pooler, set `listen: false`',
     })
-    throw new StoreUnavailableError('No notification arrives', { outcome: 'none' })
+    return new StoreUnavailableError('No notification arrives', { outcome: 'none' })
   }
 
   #message(channel: string, text: string): void {
     // Only the adapter itself sends nothing.
-    if (text === '') this.#echo?.()
+    if (text === '') this.#proven()
     else this.#listeners.message(channel, text)
+  }
+
+  /** However late the echo comes, it shows that messages arrive. */
+  #proven(): void {
+    this.#heard = true
+    this.#deafUntil = 0
+    this.#echo?.()
   }
 
   /** Asks for a sign of life; silence drops the connection, which then comes back. */
@@ -157,6 +166,7 @@ export class PostgresSignals implements Signals {
 
   #lost(): void {
     this.#live = false
+    this.#listeners.lost()
     if (this.#listeners.channels.length > 0) this.#restoreIn(0)
   }
 
@@ -167,14 +177,12 @@ export class PostgresSignals implements Signals {
 
   async #restore(waited: number): Promise<void> {
     if (this.#options.clients.ended) this.close()
-    const { channels } = this.#listeners
-    if (channels.length === 0 || this.#live) return
+    const [channel] = this.#listeners.channels
+    if (channel === undefined || this.#live) return
     try {
-      await this.#subscribe(channels)
+      await this.#subscribe(channel)
     } catch {
       this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
-      return
     }
-    this.#listeners.restored()
   }
 }

@@ -1,4 +1,5 @@
 // How the adapter calls PostgreSQL: keys, one function a call, and what is tried again.
+import { createHash } from 'node:crypto'
 import { ClosedError, type StoreOutcome } from '../../core/errors.ts'
 import { escapeName, escapePrefix, escapeStart } from '../wire/keys.ts'
 import type { Clients } from './clients.ts'
@@ -20,6 +21,11 @@ const PAUSE_MOST = 50
 /** The part of the deadline in which nothing is begun: that it had no effect must be known before the caller gives up. */
 const RESERVE = 0.1
 
+/** An inbox whose name can be a part of its channel's as it is. */
+const PLAIN = /^[\w-]{1,40}$/
+/** How many characters tell the channels of a schema and prefix from those of another. */
+const SPACE = 10
+
 /** What a store needs to know. */
 export interface StoreOptions {
   readonly clients: Clients
@@ -37,6 +43,7 @@ export interface StoreOptions {
 export class Store {
   readonly #options: StoreOptions
   readonly #prefix: string
+  readonly #channels: string
   #answers = false
   #closed = false
   #named: boolean
@@ -45,6 +52,8 @@ export class Store {
     this.#options = options
     this.#named = options.prepare
     this.#prefix = escapePrefix(options.keyPrefix)
+    const space = hash(`${options.schema.name}:${this.#prefix}`).slice(0, SPACE)
+    this.#channels = `holdfast_${space}_`
   }
 
   /** Whether the server answered when last asked. */
@@ -62,6 +71,12 @@ export class Store {
     const start = `${this.#prefix}{${escapeStart(prefix)}`
     // Greater than all that can follow in a key.
     return [start, `${start}\x7f`]
+  }
+
+  /** The channel of an inbox, as PostgreSQL takes it for LISTEN and NOTIFY; distinct inboxes never share one. */
+  channel(inbox: string): string {
+    // Channels are cut off after 63 bytes, which a whole hash fits into. It is longer than the plain part may be.
+    return this.#channels + (PLAIN.test(inbox) ? inbox : hash(inbox))
   }
 
   /** Refuses every call from now on. */
@@ -134,6 +149,10 @@ export class Store {
       }
     }
   }
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
 }
 
 function closed(): ClosedError {

@@ -1,7 +1,8 @@
 // What is done as part of a transaction of the user's: on their client, by statements without a name.
-import type { ClientBase } from 'pg'
+import type { ClientBase, QueryResult } from 'pg'
 import { InvalidArgumentError, StoreUnavailableError } from '../../core/errors.ts'
 import type { CommitRequest, TransactionClient, Transactions } from '../../core/ports.ts'
+import { escapeName } from '../wire/keys.ts'
 import { isBroken, isInFailedTransaction, typed } from './failure.ts'
 import type { PostgresRecords } from './records.ts'
 import { type Argument, ask, type Row } from './statement.ts'
@@ -13,6 +14,12 @@ import { left } from './within.ts'
  * its parts would be sent, and take their time, one after the other.
  */
 const OUTSIDE = 'select (transaction_timestamp() = statement_timestamp())::text'
+
+/**
+ * The setting that holds whose transaction it is: it ends with that, whoever ends it. Unlike a query it leaves the user free
+ * to choose the isolation of the transaction.
+ */
+const MARK = 'holdfast.attempt'
 
 /** Transactions of the user's own. */
 export class PostgresTransactions implements Transactions {
@@ -28,7 +35,7 @@ export class PostgresTransactions implements Transactions {
     this.#deadline = deadline
   }
 
-  async begin(client: TransactionClient): Promise<void> {
+  async begin(client: TransactionClient, id: string): Promise<void> {
     expectClient(client)
     // Before the transaction, so that what this migrates is seen in it.
     await this.#store.ready()
@@ -37,27 +44,36 @@ export class PostgresTransactions implements Transactions {
         'Expected `client` to be outside of any transaction: one is begun and committed here',
       )
     }
-    await this.#send(client, 'begin').catch((error: unknown) => {
+    const mark = `set local ${MARK} = '${escapeName(id)}'`
+    await this.#send(client, `begin; ${mark}`).catch((error: unknown) => {
       // It may have begun all the same; no answer is waited for a second time.
-      void this.rollback(client)
+      void this.rollback(client, id)
       throw undone(error, 'transaction')
     })
   }
 
   async commit(client: TransactionClient): Promise<void> {
-    const ended = await this.#send(client, 'commit').catch((error: unknown) => {
+    const [ended] = await this.#send(client, 'commit').catch((error: unknown) => {
       throw typed(error, 'transaction', 'none')
     })
-    if (ended === 'COMMIT') return
+    if (ended?.command === 'COMMIT') return
     throw new StoreUnavailableError(
       'PostgreSQL rolled the transaction back: a statement in it had failed',
       { outcome: 'none' },
     )
   }
 
-  async rollback(client: TransactionClient): Promise<void> {
-    // A connection that does not even take this has ended, and its transaction with it.
-    await this.#send(client, 'rollback').catch(() => {})
+  async rollback(client: TransactionClient, id: string): Promise<boolean> {
+    try {
+      const isOurs = `select where current_setting('${MARK}', true) = '${escapeName(id)}'`
+      const [found] = await this.#send(client, `${isOurs}; rollback`)
+      return found?.rowCount === 1
+    } catch {
+      // One that has failed answers no question, and a connection that does not even take this has ended: so has the
+      // transaction, then.
+      await this.#send(client, 'rollback').catch(() => {})
+      return true
+    }
   }
 
   async fence(client: TransactionClient, resource: string, token: number): Promise<boolean> {
@@ -75,7 +91,13 @@ export class PostgresTransactions implements Transactions {
 
   async record(client: TransactionClient, request: CommitRequest): Promise<boolean> {
     const [{ text }, record, args] = this.#records.commitCall(request)
-    const [done] = await this.#ask(client, text, args, record)
+    const inOurs = `${text} where current_setting('${MARK}', true) = $${args.length + 1}`
+    const [done] = await this.#ask(client, inOurs, [...args, escapeName(request.id)], record)
+    if (done === undefined) {
+      throw new InvalidArgumentError(
+        'Expected `client` to be in the transaction that was begun here',
+      )
+    }
     return done === '1'
   }
 
@@ -102,11 +124,11 @@ export class PostgresTransactions implements Transactions {
     }
   }
 
-  /** Answers what the server says that it did. */
-  async #send(client: TransactionClient, text: string): Promise<string> {
+  /** Answers what the server says that it did, for each statement. */
+  async #send(client: TransactionClient, text: string): Promise<readonly QueryResult[]> {
     const limited = { text, query_timeout: left(this.#until()) }
-    const { command } = await (client as ClientBase).query(limited)
-    return command
+    const done: QueryResult | QueryResult[] = await (client as ClientBase).query(limited)
+    return Array.isArray(done) ? done : [done]
   }
 
   #until(): number {

@@ -5,6 +5,7 @@ import type {
   BeginRequest,
   CommitRequest,
   LostExecution,
+  Meta,
   Notice,
   Outcome,
   PutRequest,
@@ -70,8 +71,8 @@ export class RedisRecords implements Records {
     }
   }
 
-  async renew(record: string, id: string, lease: number): Promise<boolean> {
-    return this.#held(renew, record, [id, lease])
+  async renew(record: string, id: string, lease: number, meta?: Meta): Promise<boolean> {
+    return this.#held(renew, record, [id, lease, ...(meta ? [packMeta(meta)] : [])])
   }
 
   async commit(request: CommitRequest): Promise<boolean> {

@@ -34,7 +34,7 @@ export class RedisSignals implements Signals {
     // Before it is subscribed to, so that nobody who stops meanwhile takes the channel away.
     const remove = this.#listeners.add(channel, listener)
     try {
-      await this.#subscribe([channel])
+      await this.#subscribe(channel)
     } catch (error) {
       remove()
       throw error
@@ -58,18 +58,19 @@ export class RedisSignals implements Signals {
     this.#connection.close()
   }
 
-  async #subscribe(channels: readonly string[]): Promise<void> {
+  /** Subscribes to a channel, and on a new connection to all, whoever has opened it: it counts as live for all of them. */
+  async #subscribe(channel: string): Promise<void> {
     try {
       await this.#connection.send(async (client) => {
-        await client.subscribe(...channels)
+        if (this.#hearing === client) return void (await client.subscribe(channel))
+        await client.subscribe(...this.#listeners.channels)
         if (this.#hearing === client) return
         this.#hearing = client
-        client.on('message', (channel: string, text: string) => {
-          this.#listeners.message(channel, text)
-        })
+        client.on('message', (from: string, text: string) => this.#listeners.message(from, text))
+        this.#listeners.restored()
       })
     } catch (error) {
-      throw typed(error, channels.join())
+      throw typed(error, channel)
     }
   }
 
@@ -93,6 +94,7 @@ export class RedisSignals implements Signals {
 
   #lost(): void {
     this.#hearing = undefined
+    this.#listeners.lost()
     if (this.#listeners.channels.length > 0) this.#restoreIn(0)
   }
 
@@ -102,14 +104,12 @@ export class RedisSignals implements Signals {
   }
 
   async #restore(waited: number): Promise<void> {
-    const { channels } = this.#listeners
-    if (channels.length === 0 || this.#hearing) return
+    const [channel] = this.#listeners.channels
+    if (channel === undefined || this.#hearing) return
     try {
-      await this.#subscribe(channels)
+      await this.#subscribe(channel)
     } catch {
       this.#restoreIn(Math.min(Math.max(waited * 2, RESTORE_LEAST), RESTORE_MOST))
-      return
     }
-    this.#listeners.restored()
   }
 }

@@ -4,6 +4,8 @@ import type { SignalListener } from '../../core/ports.ts'
 /** Listeners by channel; a channel may have several. */
 export class Listeners {
   readonly #all = new Map<string, Set<SignalListener>>()
+  /** Those who listened when the connection was lost. */
+  readonly #deaf = new Set<SignalListener>()
 
   /** The channels on which anybody listens. */
   get channels(): readonly string[] {
@@ -20,6 +22,7 @@ export class Listeners {
     const listeners = this.#all.get(channel) ?? new Set()
     this.#all.set(channel, listeners.add(entry))
     return () => {
+      this.#deaf.delete(entry)
       const last = listeners.delete(entry) && listeners.size === 0
       if (last && this.#all.get(channel) === listeners) this.#all.delete(channel)
       return last
@@ -31,14 +34,22 @@ export class Listeners {
     for (const listener of this.#all.get(channel) ?? []) listener.message(text)
   }
 
-  /** Tells all that the connection is back. */
-  restored(): void {
+  /** Notes that all who listen may miss messages from now on. */
+  lost(): void {
     for (const listeners of this.#all.values()) {
-      for (const listener of listeners) listener.restored()
+      for (const listener of listeners) this.#deaf.add(listener)
     }
+  }
+
+  /** Tells those who may have missed messages that they hear again. */
+  restored(): void {
+    const deaf = [...this.#deaf]
+    this.#deaf.clear()
+    for (const listener of deaf) listener.restored()
   }
 
   clear(): void {
     this.#all.clear()
+    this.#deaf.clear()
   }
 }

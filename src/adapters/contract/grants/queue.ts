@@ -82,6 +82,18 @@ export const queueChecks: readonly ContractCheck[] = checks('grants', {
     assert.deepEqual(await waiters(trial.grants, trial.name), [first.id, second.id, third.id])
   },
 
+  'nobody overtakes a waiter that came back to a place that the store had forgotten': async (
+    trial,
+  ) => {
+    const process = await Process.listening(trial)
+    await granted(trial.grants, exclusive(trial.name))
+    const back = new Contender(process, exclusive(trial.name))
+    back.arrival = 57
+    await back.queue()
+    const next = await new Contender(process, exclusive(trial.name)).queue()
+    assert.deepEqual(await waiters(trial.grants, trial.name), [back.id, next.id])
+  },
+
   'a waiter that gives up in the middle does not stop those behind it': async (trial) => {
     const process = await Process.listening(trial)
     const holder = new Contender(process, exclusive(trial.name))

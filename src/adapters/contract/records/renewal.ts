@@ -32,6 +32,21 @@ export const recordRenewalChecks: readonly ContractCheck[] = checks('records', {
     await begun('lapsed', records, once(name))
   },
 
+  'a renewal may change what is known of whoever executes, and leaves it otherwise': async ({
+    records,
+    name,
+  }) => {
+    const claim = once(name, { meta: { owner: 'first' } })
+    await begun('claimed', records, claim)
+    await records.renew(name, claim.id, LONG)
+    assert.equal((await begun('running', records, once(name))).meta.owner, 'first')
+    await records.renew(name, claim.id, LONG, { traceparent: '00-1-2-01' })
+    const { meta } = await begun('running', records, once(name))
+    assert.deepEqual([meta.traceparent, meta.owner], ['00-1-2-01', undefined])
+    await records.renew(name, claim.id, 0, { owner: 'last' })
+    assert.equal((await begun('lapsed', records, once(name))).meta.owner, 'last')
+  },
+
   'a renewal keeps the record for as long as the claim': async (trial) => {
     const { records, name } = trial
     const renewed = await trial.until('a renewal to come in time', async () => {

@@ -208,11 +208,9 @@ begin
       return '[1,' || r.fence || ']';
     end if;
     if p_wait then
-      place := p_arrival;
-      if place is null then
-        r.arrivals := r.arrivals + 1;
-        place := r.arrivals;
-      end if;
+      place := coalesce(p_arrival, r.arrivals + 1);
+      -- Whoever comes next draws a later number, also when the data was lost.
+      r.arrivals := greatest(r.arrivals, place);
       r.head := case when r.waiting = 0 then place else least(r.head, place) end;
       r.waiting := r.waiting + 1;
       insert into holdfast.waiters (resource, arrival, id, weight, capacity, exclusive, inbox, meta)

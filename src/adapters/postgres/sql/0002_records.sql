@@ -50,11 +50,19 @@ declare
   moment timestamptz;
   live boolean;
   kept boolean;
-  lost boolean := false;
+  lost boolean;
   locked boolean := false;
   r holdfast.records;
 begin
   loop
+    -- What an earlier pass has read may not be so any more.
+    lost := false;
+    record_begin.began := null;
+    record_begin.fingerprint := null;
+    record_begin.meta := null;
+    record_begin.value := null;
+    record_begin.age := null;
+    record_begin.kept_meta := null;
     moment := clock_timestamp();
     insert into holdfast.records
       (key, fingerprint, token, claim, began_at, lease_until, claim_meta, expires_at)
@@ -151,14 +159,16 @@ begin
 end
 $$;
 
--- Prolongs a claim; never creates one. A lease of 0 lets it lapse now. Answers whether the claim was still the id's.
-create function holdfast.record_renew(p_key text, p_id text, p_lease bigint)
+-- Prolongs a claim, and gives it p_meta unless that is null; never creates one. A lease of 0 lets it lapse now. Answers
+-- whether the claim was still the id's.
+create function holdfast.record_renew(p_key text, p_id text, p_lease bigint, p_meta text)
 returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   lease constant interval := p_lease * interval '1 millisecond';
 begin
   update holdfast.records set
     lease_until = clock_timestamp() + lease,
+    claim_meta = coalesce(p_meta, claim_meta),
     expires_at = greatest(expires_at, clock_timestamp() + lease)
   where key = p_key and claim = p_id and expires_at > clock_timestamp();
   return case when found then '1' else '0' end;

@@ -16,15 +16,17 @@ create function holdfast.rate_spend(
 declare
   spent constant double precision := p_cost * p_interval;
   whole constant double precision := p_burst * p_interval;
+  -- Up to a whole microsecond, so that no fraction is given away; a call takes longer than what that charges too much.
+  charge constant double precision := ceil(spent);
   now_us bigint;
   at bigint;
 begin
   if p_cost > 0 and spent <= whole then
     -- Never further ahead than a full burst, so that a clock that stepped back locks nobody out. One microsecond is what
     -- sums of intervals may be off by: a caller that waited as told must not be a hair too early.
-    insert into holdfast.rates as r (key, arrival) values (p_key, round(holdfast.now_us() + spent))
+    insert into holdfast.rates as r (key, arrival) values (p_key, holdfast.now_us() + charge)
     on conflict (key) do update set
-      arrival = round(least(greatest(r.arrival, holdfast.now_us()), holdfast.now_us() + whole) + spent)
+      arrival = ceil(least(greatest(r.arrival, holdfast.now_us()), holdfast.now_us() + whole)) + charge
     where least(r.arrival - holdfast.now_us(), whole) + spent <= whole + 1
     returning arrival into at;
     if found then
@@ -73,8 +75,10 @@ begin
   end loop;
   if allowed and p_cost > 0 then
     for i in 1..cardinality(p_keys) loop
+      -- As in rate_spend.
+      update holdfast.rates set arrival = now_us + ceil(ahead[i]) + ceil(p_cost * p_intervals[i])
+      where key = p_keys[i];
       ahead[i] := ahead[i] + p_cost * p_intervals[i];
-      update holdfast.rates set arrival = round(now_us + ahead[i]) where key = p_keys[i];
     end loop;
   end if;
   return array_to_json(allowed::integer::double precision || ahead);

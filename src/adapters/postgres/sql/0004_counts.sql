@@ -8,7 +8,8 @@ create table holdfast.breakers (
   phase text not null,
   open_until bigint not null,
   trips integer not null,
-  -- By number, which is the time in tenths of the window: [success, failure, slow].
+  -- A tenth of the window each, by when it begins, so that those of another window grow old as well:
+  -- [success, failure, slow].
   buckets jsonb not null default '{}',
   -- By reporter: [sequence, at].
   reports jsonb not null default '{}',
@@ -34,9 +35,8 @@ create function holdfast.breaker_report(
 ) returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   counts constant boolean := p_success + p_failure + p_slow > 0;
-  width constant double precision := p_window * 1000 / 10.0;
   now_us bigint;
-  tenth bigint;
+  current bigint;
   bucket jsonb;
   r holdfast.breakers;
 begin
@@ -54,13 +54,15 @@ begin
   end loop;
 
   now_us := holdfast.now_us();
-  tenth := floor(now_us / width);
+  current := now_us - now_us % (p_window * 100);
+  -- What lies in the future is of a clock that has stepped back.
   select coalesce(jsonb_object_agg(key, value), '{}') into r.buckets
-    from jsonb_each(r.buckets) where key::bigint > tenth - 10;
+    from jsonb_each(r.buckets)
+    where key::bigint > current - p_window * 1000 and key::bigint <= now_us;
   if counts and r.generation = p_generation
     and p_sequence > coalesce((r.reports -> p_reporter ->> 0)::bigint, 0) then
-    bucket := coalesce(r.buckets -> tenth::text, '[0, 0, 0]');
-    r.buckets := r.buckets || jsonb_build_object(tenth, jsonb_build_array(
+    bucket := coalesce(r.buckets -> current::text, '[0, 0, 0]');
+    r.buckets := r.buckets || jsonb_build_object(current, jsonb_build_array(
       (bucket ->> 0)::bigint + p_success, (bucket ->> 1)::bigint + p_failure,
       (bucket ->> 2)::bigint + p_slow));
     select coalesce(jsonb_object_agg(key, value), '{}') into r.reports

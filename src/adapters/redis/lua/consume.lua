@@ -25,7 +25,9 @@ for i, key in ipairs(KEYS) do
   local arrival = arrivals[i]
   if allowed == 1 and cost > 0 then
     arrival = arrival + interval * cost
-    redis.call('SET', key, string.format('%.0f', arrival), 'PX', math.max(1, math.ceil((arrival - now) / 1000)))
+    -- Up to a whole microsecond, so that no fraction is given away; a call takes longer than what that charges too much.
+    local charged = math.ceil(arrivals[i]) + math.ceil(interval * cost)
+    redis.call('SET', key, string.format('%.0f', charged), 'PX', math.max(1, math.ceil((arrival - now) / 1000)))
   end
   local n = #answer
   answer[n + 1] = math.min(burst, math.max(0, math.floor(burst - (arrival - now - ROUNDING) / interval)))

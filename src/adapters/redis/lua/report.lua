@@ -1,16 +1,15 @@
 -- Counts outcomes of calls for a circuit breaker, if their generation is current, and answers how it stands.
 --
--- KEYS 1 breaker: g generation, p phase, u open until, n trips, b:<bucket> success:failure:slow,
---      r:<reporter> sequence:at; times are the server's, in microseconds
+-- KEYS 1 breaker: g generation, p phase, u open until, n trips, b:<start> success:failure:slow for each tenth of the
+--      window, by when it begins, so that those of another window grow old as well, r:<reporter> sequence:at; times are the
+--      server's, in microseconds
 -- ARGV 1 generation 2 window ms 3 success 4 failure 5 slow 6 reporter 7 sequence 8 how long it is kept when idle, ms
 -- Answers {generation, phase, remaining ms, trips, success, failure, slow}.
 -- Safe to send again: a report's sequence number counts once.
-local BUCKETS = 10
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local width = ARGV[2] * 1000 / BUCKETS
-local current = math.floor(now / width)
-local oldest = current - BUCKETS
+local current = now - now % (ARGV[2] * 100)
+local oldest = current - ARGV[2] * 1000
 
 local fields = redis.call('HGETALL', KEYS[1])
 local state, buckets = { g = '0', p = 'closed', u = '0', n = '0' }, {}
@@ -18,7 +17,8 @@ for i = 1, #fields, 2 do
   local field, value = fields[i], fields[i + 1]
   local bucket = string.match(field, '^b:(%d+)$')
   if bucket then
-    if tonumber(bucket) <= oldest then redis.call('HDEL', KEYS[1], field)
+    -- What lies in the future is of a clock that has stepped back.
+    if tonumber(bucket) <= oldest or tonumber(bucket) > now then redis.call('HDEL', KEYS[1], field)
     else buckets[bucket] = value end
   elseif string.sub(field, 1, 2) == 'r:' then
     local at = string.match(value, ':(%d+)$')
