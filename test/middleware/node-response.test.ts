@@ -109,6 +109,15 @@ test('a status message and headers of writeHead are kept', async () => {
   }
 })
 
+test('a flat list of headers may hold lists of values', async () => {
+  for (const answer of await answersBy((res) => {
+    res.setHeader('X-Kept', 'no')
+    res.writeHead(200, ['Link', ['</a>', '</b>'], 'Vary', 'Accept']).end('made')
+  })) {
+    expect([answer.all('link').join(', '), answer.headers.vary]).toEqual(['</a>, </b>', 'Accept'])
+  }
+})
+
 test('headers that are flushed leave at once', async () => {
   const flushed = deferred()
   const answering = answerBy((res) => {

@@ -352,7 +352,7 @@ export function write(res: ServerResponse, { status, headers }: Answer): void {
 
 /** Node takes a list of header pairs only when no header was set before; a flat list it always takes. */
 function flat(argument: unknown): unknown {
-  return Array.isArray(argument) ? argument.flat() : argument
+  return Array.isArray(argument) && Array.isArray(argument[0]) ? argument.flat() : argument
 }
 
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
