@@ -59,6 +59,59 @@ test('the callbacks of write and end are called, in order', async () => {
   expect(order).toEqual(['first', 'second', 'end'])
 })
 
+test('a writer that waits for each callback before it goes on is called back, and may use its buffer again', async () => {
+  const answers = await answersBy(async (res) => {
+    res.setHeader('Content-Length', 4)
+    const buffer = Buffer.alloc(2)
+    for (const piece of ['on', 'ce']) {
+      buffer.write(piece)
+      await new Promise((written) => res.write(buffer, written))
+    }
+    res.end()
+  })
+  expect(answers.map(({ text }) => text)).toEqual(['once', 'once'])
+})
+
+test('what is no chunk is refused at once, and the handler may answer anew', async () => {
+  const refused: unknown[] = []
+  const answer = await answerBy((res) => {
+    for (const call of [
+      () => res.write({}),
+      () => res.write(null),
+      () => res.end(42),
+      () => res.end('text', 'no encoding' as 'utf8'),
+    ]) {
+      expect(() => call()).toThrow(expect.objectContaining({ code: expect.any(String) }))
+      refused.push(res.headersSent)
+    }
+    res.status(500).json('refused')
+  })
+  expect(refused).toEqual([false, false, false, false])
+  expect([answer.status, answer.json()]).toEqual([500, 'refused'])
+})
+
+test('an end with nothing in it is an end', async () => {
+  for (const { text } of await answersBy((res) => res.end(false))) expect(text).toBe('')
+})
+
+test('a status that there is not is refused at once, and the handler may answer anew', async () => {
+  const answer = await answerBy((res) => {
+    res.statusCode = 42
+    expect(() => res.end('never')).toThrow(RangeError)
+    res.status(500).json('refused')
+  })
+  expect([answer.status, answer.json()]).toEqual([500, 'refused'])
+})
+
+test('what Node refuses of a held answer only when it leaves breaks that off', async () => {
+  const answering = answerBy((res) => {
+    res.strictContentLength = true
+    res.setHeader('Content-Length', 3)
+    res.end('four')
+  })
+  await expect(answering).rejects.toThrow('socket hang up')
+})
+
 test('end takes a callback alone, and a second end changes nothing', async () => {
   const ended = [deferred(), deferred()] as const
   const [first, again] = await answersBy((res) => {

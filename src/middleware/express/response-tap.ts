@@ -19,11 +19,6 @@ interface Watcher {
   readonly done: Promise<void>
 }
 
-interface Held {
-  readonly bytes: Uint8Array
-  readonly callback: Callback | undefined
-}
-
 /** Where the handler's answer goes. */
 type Flow =
   /** Straight on. */
@@ -54,7 +49,7 @@ export class ResponseTap {
   readonly #closings: (() => void)[] = []
   #flow: Flow = 'passing'
   #limit = 0
-  #held: Held[] = []
+  #held: Uint8Array[] = []
   #heldBytes = 0
   #headers: Answer['headers'] = []
   #streamed = false
@@ -157,9 +152,11 @@ export class ResponseTap {
   }
 
   #onWrite(chunk: unknown, rest: readonly unknown[]): boolean {
-    if (this.#flow === 'passing' && !this.#ended) {
+    const passes = this.#flow === 'passing' && !this.#ended
+    if (passes || !isChunk(chunk)) {
+      const written = this.#write.apply(this.#res, [chunk, ...rest] as unknown as [string, 'utf8'])
       this.#begin()
-      return this.#write.apply(this.#res, [chunk, ...rest] as unknown as [string, 'utf8'])
+      return written
     }
     const callback = rest.find((each) => typeof each === 'function') as Callback | undefined
     if (this.#flow === 'sinking') {
@@ -170,18 +167,21 @@ export class ResponseTap {
       if (callback) queueMicrotask(() => callback(new Error('write after end')))
       return false
     }
-    this.#hold(bytesOf(chunk, rest[0]), callback)
+    const bytes = bytesOf(chunk, rest[0])
+    // Whoever waits for the callback before it goes on would wait for ever; it may then use its buffer again.
+    this.#hold(callback ? Uint8Array.from(bytes) : bytes)
+    if (callback) queueMicrotask(callback)
     return true
   }
 
-  #hold(bytes: Uint8Array, callback: Callback | undefined): void {
+  #hold(bytes: Uint8Array): void {
     if (this.#held.length === 0) {
       // The first write fixes the head, as it does when nothing is held back: an error handler must not begin anew.
       if (!this.#res.headersSent) this.#res.writeHead(this.#res.statusCode)
       // What is not complete within this turn is a stream: it flows, and is not kept.
       if (!this.#isBounded()) setImmediate(() => this.#stream())
     }
-    this.#held.push({ bytes, callback })
+    this.#held.push(bytes)
     this.#heldBytes += bytes.length
     if (this.#heldBytes > this.#limit) this.#stream()
   }
@@ -204,10 +204,16 @@ export class ResponseTap {
     for (const resolve of this.#begun.splice(0)) resolve(this.#res.statusCode)
   }
 
-  #release(): void {
+  #release(end?: () => void): void {
     const held = this.#held
     this.#held = []
-    for (const { bytes, callback } of held) this.#write.call(this.#res, bytes, 'utf8', callback)
+    try {
+      for (const bytes of held) this.#write.call(this.#res, bytes, 'utf8', undefined)
+      end?.()
+    } catch (error) {
+      // What Node refuses only now, behind its handler's back, must not look complete.
+      this.#destroy.call(this.#res, error as Error)
+    }
   }
 
   #onWriteHead(args: readonly unknown[]): ServerResponse {
@@ -237,28 +243,33 @@ export class ResponseTap {
       if (callback) queueMicrotask(callback)
       return res
     }
-    const given = typeof args[0] === 'function' ? undefined : (args[0] ?? undefined)
-    const chunk = given === undefined ? undefined : bytesOf(given, args[1])
-    if (this.#watchers.length === 0 && this.#flow === 'passing') {
+    // Node takes nothing, zero and `false` for an end without a chunk.
+    const given = typeof args[0] === 'function' ? undefined : args[0] || undefined
+    const passes = this.#watchers.length === 0 && this.#flow === 'passing'
+    const isRefused = given !== undefined && this.#flow !== 'sinking' && !isChunk(given)
+    if (passes || isRefused) {
+      this.#end.apply(res, args as unknown as [string, 'utf8'])
       this.#ended = true
-      return this.#end.apply(res, args as unknown as [string, 'utf8'])
+      return res
     }
-    const pieces = [...this.#held.map(({ bytes }) => bytes), ...(chunk ? [chunk] : [])]
+    const chunk = given === undefined ? undefined : bytesOf(given, args[1])
+    const pieces = chunk ? [...this.#held, chunk] : this.#held
     const size = pieces.reduce((sum, { length }) => sum + length, 0)
     const whole = this.#flow === 'holding' && size <= this.#limit
-    this.#ended = true
     if (this.#flow !== 'sinking') this.#commitHead(size)
+    this.#ended = true
     const body = whole ? concat(this.#hasBody() ? pieces : []) : undefined
     const end = this.#endWith(res.statusCode, body)
     void this.#tellWatchers(end).then(() => {
       if (end.late) {
-        callback?.()
+        if (callback) queueMicrotask(callback)
         return
       }
-      this.#release()
       // As it was given: Node writes text and head as one.
       const encoding = typeof args[1] === 'string' ? args[1] : 'utf8'
-      this.#end.call(res, given, encoding as BufferEncoding, callback as () => void)
+      this.#release(() =>
+        this.#end.call(res, given, encoding as BufferEncoding, callback as () => void),
+      )
     })
     return res
   }
@@ -353,6 +364,13 @@ export function write(res: ServerResponse, { status, headers }: Answer): void {
 /** Node takes a list of header pairs only when no header was set before; a flat list it always takes. */
 function flat(argument: unknown): unknown {
   return Array.isArray(argument) && Array.isArray(argument[0]) ? argument.flat() : argument
+}
+
+/** Whether Node writes it; of whatever realm its bytes are. */
+function isChunk(value: unknown): boolean {
+  return (
+    typeof value === 'string' || Object.prototype.toString.call(value) === '[object Uint8Array]'
+  )
 }
 
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
