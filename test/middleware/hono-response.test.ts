@@ -1,0 +1,59 @@
+// A guarded response of Hono is still the handler's on the adapter for Node: its chunks, its headers, and its end.
+
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
+import { afterEach, expect, test } from 'vitest'
+import { MemoryAdapter } from '../../src/index.ts'
+import { idempotency, lock, requestScope } from '../../src/middleware/hono/index.ts'
+import { Client } from './conformance/client.ts'
+import { expectProblem, problems } from './conformance/problem.ts'
+
+type Fetch = Parameters<typeof getRequestListener>[0]
+
+let server: Server | undefined
+let client: Client | undefined
+afterEach(() => {
+  client?.[Symbol.dispose]()
+  server?.closeAllConnections()
+  server?.close()
+})
+
+/** A client of the application on a server of Node. */
+async function serve({ fetch }: { readonly fetch: Fetch }): Promise<Client> {
+  server = createServer(getRequestListener(fetch)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  client = new Client((server.address() as { port: number }).port)
+  return client
+}
+
+function textStream(...chunks: string[]): ReadableStream {
+  return new ReadableStream({
+    start: (controller) => {
+      for (const chunk of chunks) controller.enqueue(chunk)
+      controller.close()
+    },
+  })
+}
+
+test('a stream of text passes as the adapter sends it', async () => {
+  const app = new Hono()
+    .use(requestScope({ provider: new MemoryAdapter() }))
+    .get('/', lock({ key: 'a' }), (c) => c.body(textStream('one, ', '', 'zwö')))
+  expect((await (await serve(app)).get('/')).text).toBe('one, zwö')
+})
+
+test('a stream of text is not kept, and a retry never runs', async () => {
+  let runs = 0
+  const app = new Hono()
+    .use(requestScope({ provider: new MemoryAdapter() }))
+    .post('/', idempotency(), (c) => {
+      runs++
+      return c.body(textStream('paid'))
+    })
+  const client = await serve(app)
+  expect((await client.post('/', { key: 'k' })).text).toBe('paid')
+  expectProblem(await client.post('/', { key: 'k' }), problems.notReplayable)
+  expect(runs).toBe(1)
+})
