@@ -2,11 +2,14 @@
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { getRequestListener } from '@hono/node-server'
+import { connect, constants, createServer as createHttp2Server } from 'node:http2'
+import { setImmediate } from 'node:timers/promises'
+import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { afterEach, expect, test } from 'vitest'
 import { MemoryAdapter } from '../../src/index.ts'
 import { idempotency, lock, requestScope } from '../../src/middleware/hono/index.ts'
+import { deferred } from '../support/deferred.ts'
 import { Client } from './conformance/client.ts'
 import { expectProblem, problems } from './conformance/problem.ts'
 
@@ -56,4 +59,41 @@ test('a stream of text is not kept, and a retry never runs', async () => {
   expect((await client.post('/', { key: 'k' })).text).toBe('paid')
   expectProblem(await client.post('/', { key: 'k' }), problems.notReplayable)
   expect(runs).toBe(1)
+})
+
+test.each([
+  ['in its handler', 0],
+  ['before it met a guard', 1],
+])('a client of HTTP/2 that resets its request %s aborts its scope', async (_when, waits) => {
+  const begun = deferred()
+  const closed = deferred()
+  const aborted = deferred<unknown>()
+  const scopes = requestScope({ provider: new MemoryAdapter() })
+  const app = new Hono()
+    .use(async (c, next) => {
+      ;(c.env as HttpBindings).outgoing.once('close', closed.resolve)
+      begun.resolve()
+      if (waits) await closed.promise.then(() => setImmediate())
+      await next()
+    })
+    .use(scopes)
+    .get('/', async (c) => {
+      await closed.promise
+      aborted.resolve(c.var.scope.signal.reason)
+      return c.text('nobody hears it')
+    })
+  const http2 = createHttp2Server(getRequestListener(app.fetch) as never).listen(0, '127.0.0.1')
+  await once(http2, 'listening')
+  const session = connect(`http://127.0.0.1:${(http2.address() as { port: number }).port}`)
+  try {
+    const request = session.request({ ':path': '/' })
+    request.on('error', () => {})
+    await begun.promise
+    request.close(constants.NGHTTP2_CANCEL)
+    expect(await aborted.promise).toMatchObject({ code: 'ERR_HOLDFAST_CLIENT_DISCONNECTED' })
+    expect(await scopes.drain({ timeout: 1_000 })).toEqual({ aborted: 0, abandoned: 0 })
+  } finally {
+    session.destroy()
+    http2.close()
+  }
 })
