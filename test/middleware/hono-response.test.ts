@@ -8,7 +8,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { afterEach, expect, test } from 'vitest'
 import { MemoryAdapter } from '../../src/index.ts'
-import { idempotency, lock, requestScope } from '../../src/middleware/hono/index.ts'
+import { idempotency, lock, rateLimit, requestScope } from '../../src/middleware/hono/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { Client } from './conformance/client.ts'
 import { expectProblem, problems } from './conformance/problem.ts'
@@ -60,6 +60,30 @@ test('a stream of text is not kept, and a retry never runs', async () => {
   expectProblem(await client.post('/', { key: 'k' }), problems.notReplayable)
   expect(runs).toBe(1)
 })
+
+test.each([
+  ['text', () => '{}'],
+  ['bytes', () => new Uint8Array(2)],
+  ['a stream', () => textStream('{}')],
+  ['nothing', () => null],
+])(
+  'headers that a handler gives to all its answers of %s stay as they are',
+  async (_kind, body) => {
+    const shared = new Headers({ 'content-type': 'application/json', 'ratelimit-policy': '"own"' })
+    const app = new Hono().get(
+      '/',
+      rateLimit({ provider: new MemoryAdapter(), limit: 10, window: 60_000, key: () => 'a' }),
+      () => new Response(body(), { headers: shared }),
+    )
+    const client = await serve(app)
+    await client.get('/')
+    expect((await client.get('/')).headers.ratelimit).toMatch(/^"per-60s";r=8;t=\d+$/)
+    expect([...shared]).toEqual([
+      ['content-type', 'application/json'],
+      ['ratelimit-policy', '"own"'],
+    ])
+  },
+)
 
 test.each([
   ['in its handler', 0],

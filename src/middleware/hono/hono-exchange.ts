@@ -115,15 +115,9 @@ export class HonoExchange implements Exchange<HonoArgs> {
     if (this.#announced.length === 0) return response
     const parts = partsOf(response)
     if (parts?.isPlain) return this.#announceIn(response.status, parts)
-    try {
-      this.#setOn(response.headers)
-      return response
-    } catch {
-      // Those of a redirect and of a fetched response cannot be changed.
-      const copy = new Response(response.body, response)
-      this.#setOn(copy.headers)
-      return copy
-    }
+    const copy = copyOf(response, parts)
+    this.#setOn(copy.headers)
+    return copy
   }
 
   /** The same as a new response, which costs less than headers that can be changed. */
@@ -291,6 +285,13 @@ function followedState(c: Context): RequestState {
       }
     }
   })
+}
+
+/** The same response with headers of its own: the handler may give the ones that it has to other answers too. */
+function copyOf(response: Response, parts: ResponseParts | undefined): Response {
+  // Nobody but the runtime makes that of an upgrade.
+  if (response.status === 101) return response
+  return new Response(parts ? parts.body : response.body, response)
 }
 
 /** An answer as a Response, which also has what outer middlewares have set with `c.header()`. */
