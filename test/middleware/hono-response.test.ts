@@ -12,6 +12,7 @@ import { idempotency, lock, rateLimit, requestScope } from '../../src/middleware
 import { deferred } from '../support/deferred.ts'
 import { Client } from './conformance/client.ts'
 import { expectProblem, problems } from './conformance/problem.ts'
+import { expectReplay } from './conformance/replay.ts'
 
 type Fetch = Parameters<typeof getRequestListener>[0]
 
@@ -84,6 +85,22 @@ test.each([
     ])
   },
 )
+
+test.each([
+  ['text', 'made', { vary: 'Accept' }],
+  ['bytes', new TextEncoder().encode('made'), { vary: 'Accept' }],
+  ['bytes without any header', new TextEncoder().encode('made'), undefined],
+  ['bytes with Headers', new TextEncoder().encode('made'), new Headers({ vary: 'Accept' })],
+  ['bytes with a type', new TextEncoder().encode('made'), { 'Content-Type': 'image/x-test' }],
+  ['nothing', null, { vary: 'Accept' }],
+])('a replay has the content type of the first answer: %s', async (_kind, body, headers) => {
+  const app = new Hono()
+    .use(requestScope({ provider: new MemoryAdapter() }))
+    .post('/', idempotency(), () => new Response(body, headers && { headers }))
+  const client = await serve(app)
+  const first = await client.post('/', { key: 'k' })
+  expectReplay(await client.post('/', { key: 'k' }), first)
+})
 
 test.each([
   ['in its handler', 0],

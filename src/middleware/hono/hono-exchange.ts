@@ -224,7 +224,12 @@ export class HonoExchange implements Exchange<HonoArgs> {
     if (this.state.interruption) return {}
     const { res } = this.#c
     const parts = this.method === 'HEAD' ? undefined : partsOf(res)
-    if (parts) return this.#captures ? whole(parts.body, this.#limit) : {}
+    if (parts && !this.#captures) return {}
+    if (parts) {
+      // The adapter gives a type to a body without one when its headers are Headers, as those of every replay are.
+      if (parts.isPlain && isUntyped(parts)) this.replace(copyOf(res, parts))
+      return whole(parts.body, this.#limit)
+    }
     const body = res.body as ReadableStream<Uint8Array<ArrayBuffer>> | null
     if (!body) return { body: new Uint8Array() }
     if (this.method === 'HEAD') {
@@ -304,6 +309,10 @@ export function responseOf(c: Context, { status, headers, body }: Answer): Respo
     status as StatusCode,
     Object.fromEntries(lists),
   )
+}
+
+function isUntyped({ body, headers }: ResponseParts): boolean {
+  return body !== null && !headers.some(([name]) => name === 'content-type')
 }
 
 /** A body that is in memory, in bytes, unless it has too many. */
