@@ -8,8 +8,15 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { afterEach, expect, test } from 'vitest'
 import { MemoryAdapter } from '../../src/index.ts'
-import { idempotency, lock, rateLimit, requestScope } from '../../src/middleware/hono/index.ts'
+import {
+  idempotency,
+  lock,
+  rateLimit,
+  requestScope,
+  timeout,
+} from '../../src/middleware/hono/index.ts'
 import { deferred } from '../support/deferred.ts'
+import { eventually } from '../support/eventually.ts'
 import { Client } from './conformance/client.ts'
 import { expectProblem, problems } from './conformance/problem.ts'
 import { expectReplay } from './conformance/replay.ts'
@@ -100,6 +107,26 @@ test.each([
   const client = await serve(app)
   const first = await client.post('/', { key: 'k' })
   expectReplay(await client.post('/', { key: 'k' }), first)
+})
+
+test('a stream that is never passed on, because the client was answered before, holds nothing', async () => {
+  const store = new MemoryAdapter()
+  const gate = deferred()
+  const cancelled = deferred()
+  const app = new Hono().get(
+    '/',
+    timeout(50),
+    async (_c, next) => {
+      await next()
+      await gate.promise
+    },
+    lock({ provider: store, key: 'a' }),
+    (c) => c.body(new ReadableStream({ cancel: () => cancelled.resolve() })),
+  )
+  expect((await (await serve(app)).get('/')).status).toBe(504)
+  await cancelled.promise
+  await eventually(async () => (await store.grants.inspect('lock:a')).holders.length === 0)
+  gate.resolve()
 })
 
 test.each([

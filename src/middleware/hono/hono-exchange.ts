@@ -170,6 +170,7 @@ export class HonoExchange implements Exchange<HonoArgs> {
       this.#tellEnd = resolve
     })
     this.state.interruption = { depth: this.#depth, end }
+    if (this.#c.finalized) discard(this.#c.res)
     // What outer middlewares have set for every answer stays; what describes the handler's body does not.
     for (const name of BODY_HEADERS) this.#c.header(name, undefined)
     // At once: the handler, whose signal aborts next, must not be quicker.
@@ -242,7 +243,10 @@ export class HonoExchange implements Exchange<HonoArgs> {
     const length = res.headers.get('content-length')
     const bounded = this.#captures && length !== null && Number(length) <= this.#limit
     const peeked = await peekBody(body, this.#limit, bounded, () => this.#judged)
-    if (this.state.interruption) return {}
+    if (this.state.interruption) {
+      if (peeked.kind === 'flowing') peeked.abandon()
+      return {}
+    }
     if (peeked.kind === 'complete') {
       this.replace(new Response(peeked.bytes, res))
       return peeked.bytes.length <= this.#limit ? { body: peeked.bytes } : {}
@@ -297,6 +301,12 @@ function copyOf(response: Response, parts: ResponseParts | undefined): Response 
   // Nobody but the runtime makes that of an upgrade.
   if (response.status === 101) return response
   return new Response(parts ? parts.body : response.body, response)
+}
+
+/** Ends a stream that nobody will read: the guards further in wait for its end. */
+function discard(response: Response): void {
+  if (partsOf(response) || !response.body || response.body.locked) return
+  void response.body.cancel().catch(() => {})
 }
 
 /** An answer as a Response, which also has what outer middlewares have set with `c.header()`. */
