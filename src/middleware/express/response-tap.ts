@@ -164,14 +164,15 @@ export class ResponseTap {
       return true
     }
     if (this.#ended) {
-      if (callback) queueMicrotask(() => callback(new Error('write after end')))
+      if (callback) queueMicrotask(() => callback(tooLate(this.#res)))
       return false
     }
     const bytes = bytesOf(chunk, rest[0])
     // Whoever waits for the callback before it goes on would wait for ever; it may then use its buffer again.
     this.#hold(callback ? Uint8Array.from(bytes) : bytes)
     if (callback) queueMicrotask(callback)
-    return true
+    // It may have been too much to be held.
+    return !this.#res.writableNeedDrain
   }
 
   #hold(bytes: Uint8Array): void {
@@ -239,12 +240,12 @@ export class ResponseTap {
   #onEnd(args: readonly unknown[]): ServerResponse {
     const res = this.#res
     const callback = args.find((each) => typeof each === 'function') as Callback | undefined
-    if (this.#ended) {
-      if (callback) queueMicrotask(callback)
-      return res
-    }
     // Node takes nothing, zero and `false` for an end without a chunk.
     const given = typeof args[0] === 'function' ? undefined : args[0] || undefined
+    if (this.#ended) {
+      if (callback) this.#endAgain(given, callback)
+      return res
+    }
     const passes = this.#watchers.length === 0 && this.#flow === 'passing'
     const isRefused = given !== undefined && this.#flow !== 'sinking' && !isChunk(given)
     if (passes || isRefused) {
@@ -256,7 +257,10 @@ export class ResponseTap {
     const pieces = chunk ? [...this.#held, chunk] : this.#held
     const size = pieces.reduce((sum, { length }) => sum + length, 0)
     const whole = this.#flow === 'holding' && size <= this.#limit
-    if (this.#flow !== 'sinking') this.#commitHead(size)
+    if (this.#flow !== 'sinking') {
+      this.#commitHead(size)
+      Object.defineProperty(res, 'writableEnded', { value: true })
+    }
     this.#ended = true
     const body = whole ? concat(this.#hasBody() ? pieces : []) : undefined
     const end = this.#endWith(res.statusCode, body)
@@ -272,6 +276,15 @@ export class ResponseTap {
       )
     })
     return res
+  }
+
+  /** Calls back as Node does behind an end, but emits no error, which would end the process while the end is held. */
+  #endAgain(given: unknown, callback: Callback): void {
+    const res = this.#res
+    if (this.#flow === 'sinking') queueMicrotask(callback)
+    else if (given !== undefined) queueMicrotask(() => callback(tooLate(res)))
+    else if (res.writableFinished) this.#end.call(res, undefined, 'utf8', callback as () => void)
+    else res.once('finish', callback)
   }
 
   #onDestroy(error: Error | undefined): ServerResponse {
@@ -341,6 +354,7 @@ export class ResponseTap {
     }
     // An error handler that finds the headers sent would destroy a connection that other requests use.
     define('headersSent', { get: () => false })
+    define('writableEnded', { get: () => this.#ended })
     for (const name of ['setHeader', 'appendHeader', 'setHeaders', 'removeHeader']) {
       define(name, { value: () => res, writable: true })
     }
@@ -371,6 +385,15 @@ function isChunk(value: unknown): boolean {
   return (
     typeof value === 'string' || Object.prototype.toString.call(value) === '[object Uint8Array]'
   )
+}
+
+/** What Node says of a write behind the end. */
+function tooLate({ writableEnded }: ServerResponse): Error {
+  return writableEnded
+    ? Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+    : Object.assign(new Error('Cannot call write after a stream was destroyed'), {
+        code: 'ERR_STREAM_DESTROYED',
+      })
 }
 
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
