@@ -115,6 +115,8 @@ interface Claim {
   readonly lost: LostExecution | undefined
 }
 
+const NOT_KEPT = { kind: 'tombstone', why: 'its value was not kept' } as const
+
 /** Marks the claims of transactions: what such an execution did and did not record was rolled back. */
 const TRANSACTION = 'transaction'
 
@@ -146,10 +148,16 @@ export class Execution<T> {
         throw error
       }
       claim.lease.end()
-      const kept = keep?.(value) ?? 'value'
+      let kept: ReturnType<Keep<T>>
+      try {
+        kept = keep?.(value) ?? 'value'
+      } catch (error) {
+        await this.#commit(NOT_KEPT)
+        throw error
+      }
       if (kept === 'nothing') await this.#dropQuietly()
       else if (kept === 'value') await this.#commit({ kind: 'value', value })
-      else await this.#commit({ kind: 'tombstone', why: 'its value was not kept' })
+      else await this.#commit(NOT_KEPT)
       return value
     })
   }

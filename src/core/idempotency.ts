@@ -85,7 +85,10 @@ export interface TransactionOptions {
 
 /** Options of one idempotent call. */
 export interface RunOptions<T = unknown> extends TransactionOptions {
-  /** What to keep of a value: the `value` itself, `nothing` (the next call runs again), or a `tombstone` (it never does). */
+  /**
+   * What to keep of a value: the `value` itself, `nothing` (the next call runs again), or a `tombstone` (it never does),
+   * which is also left when it throws.
+   */
   readonly keep?: Keep<T> | undefined
 }
 

@@ -238,6 +238,17 @@ describe('what to keep', () => {
     expect(runs()).toBe(1)
   })
 
+  test('a tombstone as well where deciding fails: the work was done', async () => {
+    const { first, charge, runs } = payments()
+    const failed = new Error('undecided')
+    const keep = () => {
+      throw failed
+    }
+    await expect(first.run('order-1', charge, { keep })).rejects.toBe(failed)
+    await expect(first.run('order-1', charge)).rejects.toSatisfy(isNotReplayableError)
+    expect(runs()).toBe(1)
+  })
+
   test('is decided by the value', async () => {
     const { first, runs } = payments()
     const statuses = [500, 200, 200]

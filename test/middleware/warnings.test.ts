@@ -69,6 +69,30 @@ test('an answer that is compressed further in is warned of: it cannot be replaye
   expect(logged).toEqual([expect.stringMatching(/compression/)])
 })
 
+test('an answer whose keeping fails was given all the same: its retry never runs', async () => {
+  const { idempotency, MemoryAdapter } = await load()
+  const events: HoldfastEvent[] = []
+  let runs = 0
+  const app = new Hono()
+    .use(
+      idempotency({ provider: new MemoryAdapter(), onEvent: (event) => void events.push(event) }),
+    )
+    .post('/', (c) => c.body(`${++runs}`, 200, { 'content-encoding': 'br' }))
+  const refused = new Error('No warnings here')
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {
+    throw refused
+  })
+  const answers = []
+  for (let time = 0; time < 2; time++) {
+    const headers = { 'idempotency-key': 'k' }
+    answers.push(await app.request('/', { method: 'POST', headers }))
+  }
+  warn.mockRestore()
+  expect(answers.map(({ status }) => status)).toEqual([200, 409])
+  expect(runs).toBe(1)
+  expect(events).toContainEqual({ name: 'holdfast.guard.warning', error: refused })
+})
+
 test('a `trust proxy` that believes everybody is warned of once, and so is a proxy that nobody knows of', async () => {
   const { rateLimit } = await import('../../src/middleware/express/index.ts')
   const { MemoryAdapter } = await load()

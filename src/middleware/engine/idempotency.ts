@@ -50,6 +50,7 @@ export function idempotencyGuard<A extends readonly unknown[]>(
       ])
       const { state } = exchange
       const provider = providerOf(options, exchange)
+      const onEvent = options.onEvent ?? provider.onEvent
       const idempotency = new Idempotency<StoredAnswer | undefined>({
         provider,
         ttl: options.ttl,
@@ -77,7 +78,12 @@ export function idempotencyGuard<A extends readonly unknown[]>(
         exchange.onAbandoned(() => context.stopRenewal())
         exchange.capture(settings.maxAnswerBytes)
         verdict = await inside(passage, () => context.signal, inward)
-        kept = answerToKeep(verdict, settings.headers, options.onEvent)
+        try {
+          kept = answerToKeep(verdict, settings.headers, options.onEvent)
+        } catch (error) {
+          // The work was done: an answer that cannot be kept leaves a tombstone, and never the key free.
+          emit(onEvent, { name: 'holdfast.guard.warning', error })
+        }
         tellAnswered(verdict)
         return kept
       }
@@ -100,11 +106,7 @@ export function idempotencyGuard<A extends readonly unknown[]>(
         } catch (error) {
           if (!verdict) throw error
           // The work was done and its client is answered; the record stays in flight until its lease ends.
-          emit(options.onEvent ?? provider.onEvent, {
-            name: 'holdfast.idempotency.commit_failed',
-            key,
-            error,
-          })
+          emit(onEvent, { name: 'holdfast.idempotency.commit_failed', key, error })
           return verdict
         }
       }

@@ -58,9 +58,9 @@ export function requestScopeGuard<A extends readonly unknown[]>(
       })
       state.scope = scope
       told(scope, ...args)
-      return timed(passage, async (inside) => {
+      return timed(passage, async ({ attempt, interrupt }) => {
         try {
-          return await within(scope, () => inward({ ...inside, signal: scope.signal }))
+          return await within(scope, () => inward({ attempt, interrupt, signal: scope.signal }))
         } finally {
           forget?.()
           // Tasks of the scope may take a while to end: the answer does not wait for them, but the service's end does.

@@ -19,11 +19,6 @@ interface Watcher {
   readonly done: Promise<void>
 }
 
-interface Held {
-  readonly bytes: Uint8Array
-  readonly callback: Callback | undefined
-}
-
 /** Where the handler's answer goes. */
 type Flow =
   /** Straight on. */
@@ -54,7 +49,7 @@ export class ResponseTap {
   readonly #closings: (() => void)[] = []
   #flow: Flow = 'passing'
   #limit = 0
-  #held: Held[] = []
+  #held: Uint8Array[] = []
   #heldBytes = 0
   #headers: Answer['headers'] = []
   #streamed = false
@@ -159,9 +154,11 @@ export class ResponseTap {
   }
 
   #onWrite(chunk: unknown, rest: readonly unknown[]): boolean {
-    if (this.#flow === 'passing' && !this.#ended) {
+    const passes = this.#flow === 'passing' && !this.#ended
+    if (passes || !isChunk(chunk)) {
+      const written = this.#write.apply(this.#res, [chunk, ...rest] as unknown as [string, 'utf8'])
       this.#begin()
-      return this.#write.apply(this.#res, [chunk, ...rest] as unknown as [string, 'utf8'])
+      return written
     }
     const callback = rest.find((each) => typeof each === 'function') as Callback | undefined
     if (this.#flow === 'sinking') {
@@ -169,21 +166,25 @@ export class ResponseTap {
       return true
     }
     if (this.#ended) {
-      if (callback) queueMicrotask(() => callback(new Error('write after end')))
+      if (callback) queueMicrotask(() => callback(tooLate(this.#res)))
       return false
     }
-    this.#hold(bytesOf(chunk, rest[0]), callback)
-    return true
+    const bytes = bytesOf(chunk, rest[0])
+    // Whoever waits for the callback before it goes on would wait for ever; it may then use its buffer again.
+    this.#hold(callback ? Uint8Array.from(bytes) : bytes)
+    if (callback) queueMicrotask(callback)
+    // It may have been too much to be held.
+    return !this.#res.writableNeedDrain
   }
 
-  #hold(bytes: Uint8Array, callback: Callback | undefined): void {
+  #hold(bytes: Uint8Array): void {
     if (this.#held.length === 0) {
       // The first write fixes the head, as it does when nothing is held back: an error handler must not begin anew.
       if (!this.#res.headersSent) this.#res.writeHead(this.#res.statusCode)
       // What is not complete within this turn is a stream: it flows, and is not kept.
       if (!this.#isBounded()) setImmediate(() => this.#stream())
     }
-    this.#held.push({ bytes, callback })
+    this.#held.push(bytes)
     this.#heldBytes += bytes.length
     if (this.#heldBytes > this.#limit) this.#stream()
   }
@@ -206,10 +207,16 @@ export class ResponseTap {
     for (const resolve of this.#begun.splice(0)) resolve(this.#res.statusCode)
   }
 
-  #release(): void {
+  #release(end?: () => void): void {
     const held = this.#held
     this.#held = []
-    for (const { bytes, callback } of held) this.#write.call(this.#res, bytes, 'utf8', callback)
+    try {
+      for (const bytes of held) this.#write.call(this.#res, bytes, 'utf8', undefined)
+      end?.()
+    } catch (error) {
+      // What Node refuses only now, behind its handler's back, must not look complete.
+      this.#destroy.call(this.#res, error as Error)
+    }
   }
 
   #onWriteHead(args: readonly unknown[]): ServerResponse {
@@ -235,34 +242,51 @@ export class ResponseTap {
   #onEnd(args: readonly unknown[]): ServerResponse {
     const res = this.#res
     const callback = args.find((each) => typeof each === 'function') as Callback | undefined
+    // Node takes nothing, zero and `false` for an end without a chunk.
+    const given = typeof args[0] === 'function' ? undefined : args[0] || undefined
     if (this.#ended) {
-      if (callback) queueMicrotask(callback)
+      if (callback) this.#endAgain(given, callback)
       return res
     }
-    const given = typeof args[0] === 'function' ? undefined : (args[0] ?? undefined)
-    const chunk = given === undefined ? undefined : bytesOf(given, args[1])
-    if (this.#watchers.length === 0 && this.#flow === 'passing') {
+    const passes = this.#watchers.length === 0 && this.#flow === 'passing'
+    const isRefused = given !== undefined && this.#flow !== 'sinking' && !isChunk(given)
+    if (passes || isRefused) {
+      this.#end.apply(res, args as unknown as [string, 'utf8'])
       this.#ended = true
-      return this.#end.apply(res, args as unknown as [string, 'utf8'])
+      return res
     }
-    const pieces = [...this.#held.map(({ bytes }) => bytes), ...(chunk ? [chunk] : [])]
+    const chunk = given === undefined ? undefined : bytesOf(given, args[1])
+    const pieces = chunk ? [...this.#held, chunk] : this.#held
     const size = pieces.reduce((sum, { length }) => sum + length, 0)
     const whole = this.#flow === 'holding' && size <= this.#limit
+    if (this.#flow !== 'sinking') {
+      this.#commitHead(size)
+      Object.defineProperty(res, 'writableEnded', { value: true })
+    }
     this.#ended = true
-    if (this.#flow !== 'sinking') this.#commitHead(size)
     const body = whole ? concat(this.#hasBody() ? pieces : []) : undefined
     const end = this.#endWith(res.statusCode, body)
     void this.#tellWatchers(end).then(() => {
       if (end.late) {
-        callback?.()
+        if (callback) queueMicrotask(callback)
         return
       }
-      this.#release()
       // As it was given: Node writes text and head as one.
       const encoding = typeof args[1] === 'string' ? args[1] : 'utf8'
-      this.#end.call(res, given, encoding as BufferEncoding, callback as () => void)
+      this.#release(() =>
+        this.#end.call(res, given, encoding as BufferEncoding, callback as () => void),
+      )
     })
     return res
+  }
+
+  /** Calls back as Node does behind an end, but emits no error, which would end the process while the end is held. */
+  #endAgain(given: unknown, callback: Callback): void {
+    const res = this.#res
+    if (this.#flow === 'sinking') queueMicrotask(callback)
+    else if (given !== undefined) queueMicrotask(() => callback(tooLate(res)))
+    else if (res.writableFinished) this.#end.call(res, undefined, 'utf8', callback as () => void)
+    else res.once('finish', callback)
   }
 
   #onDestroy(error: Error | undefined): ServerResponse {
@@ -332,6 +356,7 @@ export class ResponseTap {
     }
     // An error handler that finds the headers sent would destroy a connection that other requests use.
     define('headersSent', { get: () => false })
+    define('writableEnded', { get: () => this.#ended })
     for (const name of ['setHeader', 'appendHeader', 'setHeaders', 'removeHeader']) {
       define(name, { value: () => res, writable: true })
     }
@@ -354,7 +379,23 @@ export function write(res: ServerResponse, { status, headers }: Answer): void {
 
 /** Node takes a list of header pairs only when no header was set before; a flat list it always takes. */
 function flat(argument: unknown): unknown {
-  return Array.isArray(argument) ? argument.flat() : argument
+  return Array.isArray(argument) && Array.isArray(argument[0]) ? argument.flat() : argument
+}
+
+/** Whether Node writes it; of whatever realm its bytes are. */
+function isChunk(value: unknown): boolean {
+  return (
+    typeof value === 'string' || Object.prototype.toString.call(value) === '[object Uint8Array]'
+  )
+}
+
+/** What Node says of a write behind the end. */
+function tooLate({ writableEnded }: ServerResponse): Error {
+  return writableEnded
+    ? Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+    : Object.assign(new Error('Cannot call write after a stream was destroyed'), {
+        code: 'ERR_STREAM_DESTROYED',
+      })
 }
 
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {

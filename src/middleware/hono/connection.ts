@@ -3,7 +3,12 @@ import type { Context } from 'hono'
 
 /** What Hono's adapter for Node shows of a request. */
 interface NodeBindings {
-  readonly incoming?: { readonly socket?: Socket | null; readonly complete: boolean }
+  readonly incoming?: {
+    readonly socket?: Socket | null
+    readonly complete: boolean
+    /** Said of a stream of HTTP/2 that was reset, which counts as finished. */
+    readonly aborted?: boolean
+  }
   readonly outgoing?: { readonly closed: boolean; readonly writableFinished: boolean } & Emitter
 }
 
@@ -48,10 +53,10 @@ export async function answerGone(c: Context): Promise<void> {
 
 /** Calls back when the client has gone before the whole answer has left; false where that is not shown. */
 export function onUnanswered(c: Context, callback: () => void): boolean {
-  const { outgoing } = bindingsOf(c)
+  const { incoming, outgoing } = bindingsOf(c)
   if (!isEmitter(outgoing)) return false
   const look = (): void => {
-    if (!outgoing.writableFinished) callback()
+    if (incoming?.aborted || !outgoing.writableFinished) callback()
   }
   if (outgoing.closed) {
     look()

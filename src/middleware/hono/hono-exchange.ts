@@ -115,15 +115,9 @@ export class HonoExchange implements Exchange<HonoArgs> {
     if (this.#announced.length === 0) return response
     const parts = partsOf(response)
     if (parts?.isPlain) return this.#announceIn(response.status, parts)
-    try {
-      this.#setOn(response.headers)
-      return response
-    } catch {
-      // Those of a redirect and of a fetched response cannot be changed.
-      const copy = new Response(response.body, response)
-      this.#setOn(copy.headers)
-      return copy
-    }
+    const copy = copyOf(response, parts)
+    this.#setOn(copy.headers)
+    return copy
   }
 
   /** The same as a new response, which costs less than headers that can be changed. */
@@ -176,6 +170,7 @@ export class HonoExchange implements Exchange<HonoArgs> {
       this.#tellEnd = resolve
     })
     this.state.interruption = { depth: this.#depth, end }
+    if (this.#c.finalized) discard(this.#c.res)
     // What outer middlewares have set for every answer stays; what describes the handler's body does not.
     for (const name of BODY_HEADERS) this.#c.header(name, undefined)
     // At once: the handler, whose signal aborts next, must not be quicker.
@@ -230,7 +225,12 @@ export class HonoExchange implements Exchange<HonoArgs> {
     if (this.state.interruption) return {}
     const { res } = this.#c
     const parts = this.method === 'HEAD' ? undefined : partsOf(res)
-    if (parts) return this.#captures ? whole(parts.body, this.#limit) : {}
+    if (parts && !this.#captures) return {}
+    if (parts) {
+      // The adapter gives a type to a body without one when its headers are Headers, as those of every replay are.
+      if (parts.isPlain && isUntyped(parts)) this.replace(copyOf(res, parts))
+      return whole(parts.body, this.#limit)
+    }
     const body = res.body as ReadableStream<Uint8Array<ArrayBuffer>> | null
     if (!body) return { body: new Uint8Array() }
     if (this.method === 'HEAD') {
@@ -243,7 +243,10 @@ export class HonoExchange implements Exchange<HonoArgs> {
     const length = res.headers.get('content-length')
     const bounded = this.#captures && length !== null && Number(length) <= this.#limit
     const peeked = await peekBody(body, this.#limit, bounded, () => this.#judged)
-    if (this.state.interruption) return {}
+    if (this.state.interruption) {
+      if (peeked.kind === 'flowing') peeked.abandon()
+      return {}
+    }
     if (peeked.kind === 'complete') {
       this.replace(new Response(peeked.bytes, res))
       return peeked.bytes.length <= this.#limit ? { body: peeked.bytes } : {}
@@ -293,6 +296,19 @@ function followedState(c: Context): RequestState {
   })
 }
 
+/** The same response with headers of its own: the handler may give the ones that it has to other answers too. */
+function copyOf(response: Response, parts: ResponseParts | undefined): Response {
+  // Nobody but the runtime makes that of an upgrade.
+  if (response.status === 101) return response
+  return new Response(parts ? parts.body : response.body, response)
+}
+
+/** Ends a stream that nobody will read: the guards further in wait for its end. */
+function discard(response: Response): void {
+  if (partsOf(response) || !response.body || response.body.locked) return
+  void response.body.cancel().catch(() => {})
+}
+
 /** An answer as a Response, which also has what outer middlewares have set with `c.header()`. */
 export function responseOf(c: Context, { status, headers, body }: Answer): Response {
   const lists = new Map<string, string[]>()
@@ -303,6 +319,10 @@ export function responseOf(c: Context, { status, headers, body }: Answer): Respo
     status as StatusCode,
     Object.fromEntries(lists),
   )
+}
+
+function isUntyped({ body, headers }: ResponseParts): boolean {
+  return body !== null && !headers.some(([name]) => name === 'content-type')
 }
 
 /** A body that is in memory, in bytes, unless it has too many. */

@@ -44,13 +44,15 @@ export async function peekBody(
     if (typeof read === 'object' && read.done) {
       return { kind: 'complete', bytes: concat(chunks) as Uint8Array<ArrayBuffer> }
     }
-    if (typeof read === 'object') {
-      chunks.push(read.value)
-      size += read.value.length
+    if (typeof read !== 'object') {
+      return { kind: 'flowing', ...watched(reader, chunks, reading, beforeClose) }
     }
-    if (typeof read !== 'object' || size > limit) {
-      const pending = typeof read === 'object' ? undefined : reading
-      return { kind: 'flowing', ...watched(reader, chunks, pending, beforeClose) }
+    chunks.push(read.value)
+    // What is not bytes is left to whoever sends it: some runtimes send text too.
+    const areBytes = read.value instanceof Uint8Array
+    if (areBytes) size += read.value.length
+    if (!areBytes || size > limit) {
+      return { kind: 'flowing', ...watched(reader, chunks, undefined, beforeClose) }
     }
   }
 }
@@ -80,9 +82,8 @@ function watched(
         sink = controller
       },
       async pull(controller) {
-        const chunk = chunks.shift()
-        if (chunk) {
-          controller.enqueue(chunk)
+        if (chunks.length > 0) {
+          controller.enqueue(chunks.shift() as Uint8Array<ArrayBuffer>)
           return
         }
         try {
