@@ -396,7 +396,11 @@ export class Execution<T> {
       await this.#giveUp(lease)
       throw this.#refusal({ state: 'lapsed', ...lost })
     }
-    if (!('value' in resolution)) return undefined
+    if (!('value' in resolution)) {
+      // The answer says nothing of those who have run it since the claim was lost.
+      lease.assertHeld()
+      return undefined
+    }
     lease.end()
     await this.#commit({ kind: 'value', value: resolution.value })
     this.#watch.note({ outcome: 'recovered', recovered: true })
