@@ -30,12 +30,12 @@ export async function awaitExecution(
   running: BeginReply,
   ask: () => Promise<BeginReply>,
 ): Promise<BeginReply> {
-  const leave = enter(provider, record)
-  if (!leave) return running
   const patience = new Patience({ timeout: undefined, signals: [signal] }, key, untimed)
+  const leave = enter(provider, record)
   const until = now() + wait
   let reply = running
   try {
+    if (!leave) return running
     for (
       let pause = FIRST_PAUSE;
       reply.state === 'running';
@@ -50,7 +50,7 @@ export async function awaitExecution(
     return reply
   } finally {
     patience.end()
-    leave()
+    leave?.()
   }
 }
 
