@@ -17,6 +17,7 @@ import { emit } from './events.ts'
 import { refuse } from './expect.ts'
 import { Lease, validUntil } from './lease.ts'
 import { decodeOutcome, encodeOutcome, type StoredOutcome } from './outcome-codec.ts'
+import { untilAborted } from './patience.ts'
 import type {
   Adapter,
   BeginReply,
@@ -205,7 +206,6 @@ export class Execution<T> {
   /** Answers the outcome that there is, or executes under a claim. */
   async #once(meta: Meta, execute: (claim: Claim) => Promise<T>): Promise<Executed<T>> {
     const { signal, key, takeover, recover } = this.#terms
-    if (signal?.aborted) throw abortError(signal, key)
     // A transaction looks first: what it takes over from a plain execution may be half done, whatever becomes of it.
     const looks = !takeover || isTransaction(meta)
     let reply = await this.#firstReply(looks ? 'never' : 'rerun', meta)
@@ -254,7 +254,8 @@ export class Execution<T> {
   }
 
   async #begin(takeover: Takeover, meta: Meta): Promise<BeginReply> {
-    const { provider, key, lease, ttl, fingerprint } = this.#terms
+    const { provider, key, lease, ttl, fingerprint, signal } = this.#terms
+    const patience = untilAborted(signal, key)
     const request: BeginRequest = {
       record: this.#record,
       id: this.#id,
@@ -268,11 +269,13 @@ export class Execution<T> {
     const deadline = deadlineFor(provider, lease)
     const { answer, underlying } = callStore(key, deadline, () => provider.records.begin(request))
     try {
-      const reply = await answer
+      const reply = await patience.within(answer)
       if (reply.state !== 'claimed' || now() < validUntil(this.#sentAt, lease)) return reply
     } catch (error) {
       this.#unclaim(underlying, takeover)
       throw error
+    } finally {
+      patience.end()
     }
     this.#unclaim(underlying, takeover)
     throw new StoreUnavailableError(
