@@ -159,7 +159,12 @@ export class Scope implements AsyncDisposable {
 
   /** Aborts the tasks, waits for them, and releases what they hold; never rejects, and a second call is the first's. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#disposal ??= this.#dispose()
+    if (!this.#disposal) {
+      this.#disposal = Promise.resolve().then(() => this.#dispose())
+      this.#timer?.stop()
+      // Last, because whoever listens may dispose as well.
+      this.#controller.abort(new ClosedError(`The scope '${this.name}' has ended`))
+    }
     return this.#disposal
   }
 
@@ -212,10 +217,6 @@ export class Scope implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
-    this.#timer?.stop()
-    if (!this.signal.aborted) {
-      this.#controller.abort(new ClosedError(`The scope '${this.name}' has ended`))
-    }
     await this.#settle()
     for (const cleanup of [...this.#cleanups].reverse()) {
       try {

@@ -91,6 +91,21 @@ describe('disposal', () => {
     expect(cleaned).toBe(1)
   })
 
+  test('a disposal in a listener of the signal is the one that aborted it', async () => {
+    let cleaned = 0
+    const s = scope()
+    s.onDispose(() => void cleaned++)
+    let inside: Promise<void> | undefined
+    s.signal.addEventListener('abort', () => {
+      inside = s[Symbol.asyncDispose]()
+    })
+    const outside = s[Symbol.asyncDispose]()
+    expect(s.signal.aborted).toBe(true)
+    expect(inside).toBe(outside)
+    await outside
+    expect(cleaned).toBe(1)
+  })
+
   test('does not wait for ever: a task that does not end is told as an event', async () => {
     const events: HoldfastEvent[] = []
     const provider = new MemoryAdapter({ onEvent: (event) => events.push(event) })
