@@ -88,6 +88,7 @@ export class Scope implements AsyncDisposable {
     this.name = name === undefined ? 'scope' : expectName('name', name)
     this.provider = expectAdapter('provider', provider) ?? parent?.provider
     this.#disposeTimeout = expectDuration('disposeTimeout', disposeTimeout)
+    if (timeout !== undefined) expectDuration('timeout', timeout)
     this.signal = this.#controller.signal
     for (const signal of [expectSignal('signal', options.signal), parent?.signal]) {
       if (!signal) continue
@@ -99,7 +100,7 @@ export class Scope implements AsyncDisposable {
         this.#controller.abort(
           new TimeoutError(`The scope '${this.name}' took longer than ${timeout} ms`),
         )
-      this.#timer = after(expectDuration('timeout', timeout), expired, 'background')
+      this.#timer = after(timeout, expired, 'background')
     }
     if (parent) this.#releases.push(parent.#adopt(this))
     setLifetime(this.signal, {

@@ -1,5 +1,6 @@
 // Scopes: what is started in one ends with it, in order, and disposal never rejects.
 
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { HoldfastEvent } from '../../src/index.ts'
 import { currentScope, isTimeoutError, Lock, MemoryAdapter, scope } from '../../src/index.ts'
@@ -197,3 +198,12 @@ test.each([
 ])('the options %o are refused with a message that names the option', (options, name) => {
   expect(() => scope(options)).toThrow(`Expected \`${name}\``)
 })
+
+test.each([{ timeout: Number.NaN }, { disposeTimeout: -1 }])(
+  'a scope that is refused for %o leaves no listener on the signal',
+  (options) => {
+    const { signal } = new AbortController()
+    expect(() => scope({ ...options, signal })).toThrow()
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  },
+)
