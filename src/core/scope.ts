@@ -75,6 +75,7 @@ export class Scope implements AsyncDisposable {
   readonly #timer: Timer | undefined
   readonly #ended: () => void
   #disposal: Promise<void> | undefined
+  #isOver = false
 
   /** Made by {@link scope}; `kind` is for telemetry. */
   constructor(options: ScopeOptions = {}, kind: ScopeKind = 'background') {
@@ -153,7 +154,11 @@ export class Scope implements AsyncDisposable {
     return new Scope({ ...options, parent: this })
   }
 
-  /** Calls back on disposal, after the tasks have ended and in reverse order; the function returned takes it back. */
+  /**
+   * Calls back on disposal, after the tasks have ended and in reverse order; the function returned takes it back.
+   *
+   * Once the disposal is over, it calls back at once: what was opened too late is closed too.
+   */
   onDispose(cleanup: () => Promise<void> | void): () => void {
     return this.#onEnd(expectFunction('cleanup', cleanup))
   }
@@ -213,21 +218,29 @@ export class Scope implements AsyncDisposable {
   }
 
   #onEnd(end: () => Promise<void> | void): () => void {
-    this.#cleanups.add(end)
+    if (this.#isOver) void this.#cleanUp(end)
+    else this.#cleanups.add(end)
     return () => this.#cleanups.delete(end)
   }
 
   async #dispose(): Promise<void> {
     await this.#settle()
-    for (const cleanup of [...this.#cleanups].reverse()) {
-      try {
-        await cleanup()
-      } catch (error) {
-        emit(this.provider?.onEvent, { name: 'holdfast.callback.failed', error })
+    while (this.#cleanups.size > 0) {
+      for (const cleanup of [...this.#cleanups].reverse()) {
+        if (this.#cleanups.delete(cleanup)) await this.#cleanUp(cleanup)
       }
     }
+    this.#isOver = true
     for (const release of this.#releases.splice(0)) release()
     this.#ended()
+  }
+
+  async #cleanUp(cleanup: () => Promise<void> | void): Promise<void> {
+    try {
+      await cleanup()
+    } catch (error) {
+      emit(this.provider?.onEvent, { name: 'holdfast.callback.failed', error })
+    }
   }
 
   async #settle(): Promise<void> {

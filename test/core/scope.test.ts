@@ -119,6 +119,31 @@ describe('disposal', () => {
     stuck.resolve()
   })
 
+  test('a cleanup that another registers runs as well', async () => {
+    const log: string[] = []
+    const s = scope()
+    s.onDispose(() => {
+      s.onDispose(() => void log.push('registered by a cleanup'))
+      log.push('cleanup')
+    })
+    await s[Symbol.asyncDispose]()
+    expect(log).toEqual(['cleanup', 'registered by a cleanup'])
+  })
+
+  test('a cleanup that is registered afterwards runs at once, and what it throws is an event', async () => {
+    const events: HoldfastEvent[] = []
+    const log: string[] = []
+    const s = scope({ provider: new MemoryAdapter({ onEvent: (event) => events.push(event) }) })
+    await s[Symbol.asyncDispose]()
+    s.onDispose(() => void log.push('ran'))
+    s.onDispose(() => {
+      throw new Error('broken')
+    })
+    await pause(1)
+    expect(log).toEqual(['ran'])
+    expect(events.map(({ name }) => name)).toEqual(['holdfast.callback.failed'])
+  })
+
   test('a cleanup that was taken back does not run', async () => {
     let ran = false
     const s = scope()
