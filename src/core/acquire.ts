@@ -7,7 +7,7 @@ import { validUntil } from './lease.ts'
 import { type Limits, Patience } from './patience.ts'
 import type { Adapter, GrantReply, GrantRequest } from './ports.ts'
 import { callStore, deadlineFor } from './store-call.ts'
-import { type Taken, undo } from './undo.ts'
+import { hadNoEffect, type Taken, undo } from './undo.ts'
 import { type Call, type Waiter, WaitingRoom } from './waiting-room.ts'
 
 /** The primitives that hold grants; the names of one never meet those of another. */
@@ -224,7 +224,7 @@ class Acquisition {
     try {
       await this.#pending
     } catch (error) {
-      if (this.#arrival === undefined) throw error
+      if (this.#arrival === undefined || !hadNoEffect(error)) throw error
     }
   }
 

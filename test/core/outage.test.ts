@@ -139,6 +139,30 @@ describe('a grant that comes too late', () => {
     expect((await provider.grants.inspect(resource)).holders).toEqual([])
   })
 
+  test('is given back once more also to a waiter that had to ask a second time', async () => {
+    const provider = faultyAdapter()
+    const holder = await lockOn(provider.store).acquire()
+    const waiting = lockOn(provider).acquire()
+    waiting.catch(() => {})
+    await time.settle()
+    const { waiters } = await provider.store.grants.inspect(resource)
+    const gate = deferred()
+    provider.once('grants.acquire', (carryOut) => {
+      void gate.promise.then(carryOut)
+      return Promise.reject(new Error('The connection broke'))
+    })
+    await provider.store.grants.release(resource, waiters[0]?.id ?? '')
+    await time.pass(1_000)
+    await expect(waiting).rejects.toSatisfy(isStoreUnavailableError)
+    await holder.release()
+    await time.pass(500)
+    gate.resolve()
+    await time.settle()
+    expect((await provider.store.grants.inspect(resource)).holders).toHaveLength(1)
+    await time.pass(1_000)
+    expect((await provider.store.grants.inspect(resource)).holders).toEqual([])
+  })
+
   test('is told by an event when it could not be given back until it lapsed by itself', async () => {
     const provider = faultyAdapter()
     provider.once('grants.acquire', losesAnswer())
