@@ -4,6 +4,7 @@ import { abortError, joinWhenAsked } from './abort.ts'
 import { attemptId } from './attempt-id.ts'
 import { awaitExecution } from './await-execution.ts'
 import { now, pause } from './clock.ts'
+import { sizeOf } from './envelope.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
 import {
   FingerprintMismatchError,
@@ -435,7 +436,7 @@ export class Execution<T> {
   #outcome(outcome: StoredOutcome<T>): CommitRequest {
     const { ttl, maxBytes, name } = this.#terms
     const value = encodeOutcome(outcome, maxBytes)
-    sample('idempotency.record.size', { name }, value.length)
+    sample('idempotency.record.size', { name }, sizeOf(value))
     const meta = { traceparent: this.#watch.traceparent }
     return { record: this.#record, id: this.#id, value, ttl, meta }
   }
