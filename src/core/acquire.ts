@@ -6,8 +6,9 @@ import type { AcquireWatch, GrantTelling } from './grant-telling.ts'
 import { validUntil } from './lease.ts'
 import { type Limits, Patience } from './patience.ts'
 import type { Adapter, GrantReply, GrantRequest } from './ports.ts'
-import { callStore, deadlineFor } from './store-call.ts'
-import { type Taken, undo } from './undo.ts'
+import { sleep } from './sleep.ts'
+import { callStore, deadlineFor, mayPass } from './store-call.ts'
+import { hadNoEffect, type Taken, undo } from './undo.ts'
 import { type Call, type Waiter, WaitingRoom } from './waiting-room.ts'
 
 /** The primitives that hold grants; the names of one never meet those of another. */
@@ -62,17 +63,22 @@ export function acquire(wanted: Wanted, limits: Limits): Promise<Granted | undef
   })
 }
 
-/** One attempt from its first request to its grant or its end. */
+/** Milliseconds before a waiter whose claim has failed claims again. */
+const CLAIM_RETRY = 250
+
+/** One caller's way from the first request to a grant or the end. */
 class Acquisition {
   readonly #wanted: Wanted
   readonly #limits: Limits
   readonly #watch: AcquireWatch
   readonly #room: WaitingRoom
   readonly #resource: string
-  readonly #id: string = attemptId()
+  #id: string = attemptId()
   #asked = 0
   #sentAt = 0
   #answered = false
+  /** Why the last call has failed; undefined when it was answered. */
+  #failure: unknown
   #arrival: number | undefined
   #pending: Promise<unknown> | undefined
 
@@ -115,7 +121,12 @@ class Acquisition {
 
   #enter(): Waiter {
     this.#expectRoom()
-    return this.#room.enter(this.#id, this.#resource, this.#wanted.key)
+    return this.#room.enter(this.#id, this.#resource, this.#wanted.key, this.#outlasts)
+  }
+
+  /** Whether it waits on while the store is away: its caller has said for how long. */
+  get #outlasts(): boolean {
+    return this.#limits.timeout !== undefined
   }
 
   #expectRoom(): void {
@@ -142,18 +153,20 @@ class Acquisition {
       meta: { traceparent: this.#watch.traceparent, owner },
     }
     const reply = await this.#call(patience, () => adapter.grants.acquire(request))
-    this.#answered = true
     if (reply.state === 'queued') this.#arrival ??= reply.arrival
     return reply
   }
 
-  #call<T>(patience: Patience, request: () => Promise<T>): Promise<T> {
+  async #call<T>(patience: Patience, request: () => Promise<T>): Promise<T> {
     const { adapter, key, ttl } = this.#wanted
     this.#asked++
     this.#sentAt = now()
     const { answer, underlying } = callStore(key, deadlineFor(adapter, ttl), request)
     this.#pending = underlying
-    return patience.within(answer)
+    const reply = await patience.within(answer)
+    this.#answered = true
+    this.#failure = undefined
+    return reply
   }
 
   #granted(token: number): Granted {
@@ -190,22 +203,40 @@ class Acquisition {
     })
   }
 
+  /** Claims one's turn, again and again while the store is away; undefined when one is not next any more. */
   async #claim(patience: Patience, waiter: Waiter, call: Call): Promise<number | undefined> {
     const { adapter, ttl } = this.#wanted
-    if (call !== 'unknown') {
-      const renew = () => adapter.grants.renew(this.#resource, this.#id, ttl)
-      const token = await this.#call(patience, renew)
-      if (token !== undefined) return token
+    const renew = () => adapter.grants.renew(this.#resource, this.#id, ttl)
+    for (let asks = call === 'unknown'; ; asks = false) {
+      try {
+        if (!asks) {
+          const token = await this.#call(patience, renew)
+          if (token !== undefined) return token
+        }
+        // The store has forgotten us, or we came too late: ask again, at the place that we had.
+        asks = true
+        const reply = await this.#ask(patience, waiter)
+        return reply.state === 'granted' ? reply.token : undefined
+      } catch (error) {
+        if (!this.#outlasts || !mayPass(error)) throw error
+        this.#failure = error
+        await sleep(CLAIM_RETRY, patience)
+        if (asks) this.#startAnew(waiter)
+      }
     }
-    // The store has forgotten us, or we came too late: ask again, at the place that we had.
-    const reply = await this.#ask(patience, waiter)
-    return reply.state === 'granted' ? reply.token : undefined
+  }
+
+  /** Goes on under another id: a request that has failed may still arrive, and what it takes must not outlive us. */
+  #startAnew(waiter: Waiter): void {
+    void undo(this.#taken(), this.#settled())
+    this.#id = attemptId()
+    this.#room.rename(waiter, this.#id)
   }
 
   #timedOut(): Error {
     const { key, advice } = this.#wanted
     const { timeout } = this.#limits
-    const trouble = this.#room.trouble(this.#resource)
+    const trouble = this.#failure ?? this.#room.trouble(this.#resource)
     if (trouble || !this.#answered) {
       return new StoreUnavailableError(
         `The store did not answer within the \`timeout\` of ${timeout} ms about '${key}'`,
@@ -224,15 +255,16 @@ class Acquisition {
     try {
       await this.#pending
     } catch (error) {
-      if (this.#arrival === undefined) throw error
+      if (this.#arrival === undefined || !hadNoEffect(error)) throw error
     }
   }
 
   #taken(): Taken {
     const { adapter, key, ttl } = this.#wanted
+    const id = this.#id
     return {
       key,
-      giveBack: () => adapter.grants.release(this.#resource, this.#id),
+      giveBack: () => adapter.grants.release(this.#resource, id),
       deadline: deadlineFor(adapter, ttl),
       lasts: ttl,
       onEvent: adapter.onEvent,

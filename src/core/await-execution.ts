@@ -1,6 +1,6 @@
 // Waiting for the execution of another caller to end: the store is asked again, with growing pauses.
 import { now } from './clock.ts'
-import { Patience } from './patience.ts'
+import { untilAborted } from './patience.ts'
 import type { Adapter, BeginReply } from './ports.ts'
 import { sleep } from './sleep.ts'
 
@@ -19,9 +19,6 @@ export interface ExecutionWait {
   readonly signal: AbortSignal | undefined
 }
 
-/** The clock is looked at between two pauses: patience itself ends with the signal alone. */
-const untimed = (): Error => new Error('The wait has no timeout of its own')
-
 const waiting = new WeakMap<object, Map<string, number>>()
 
 /** Asks until nobody executes the key any more or `wait` is over, and answers the last reply. */
@@ -30,12 +27,13 @@ export async function awaitExecution(
   running: BeginReply,
   ask: () => Promise<BeginReply>,
 ): Promise<BeginReply> {
+  // The clock is looked at between two pauses.
+  const patience = untilAborted(signal, key)
   const leave = enter(provider, record)
-  if (!leave) return running
-  const patience = new Patience({ timeout: undefined, signals: [signal] }, key, untimed)
   const until = now() + wait
   let reply = running
   try {
+    if (!leave) return running
     for (
       let pause = FIRST_PAUSE;
       reply.state === 'running';
@@ -50,7 +48,7 @@ export async function awaitExecution(
     return reply
   } finally {
     patience.end()
-    leave()
+    leave?.()
   }
 }
 

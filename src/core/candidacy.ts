@@ -3,17 +3,12 @@ import { observe, type Watch } from '../telemetry/index.ts'
 import { joinSignals, onAbort } from './abort.ts'
 import { after, type Timer } from './clock.ts'
 import { Standing, TermTelling } from './election-telling.ts'
-import {
-  isAcquireTimeoutError,
-  isClosedError,
-  isQueueFullError,
-  isStoreUnavailableError,
-} from './error-guards.ts'
+import { isAcquireTimeoutError, isQueueFullError } from './error-guards.ts'
 import { ClosedError } from './errors.ts'
 import { emit } from './events.ts'
 import { type Ownership, type OwnershipProvider, own } from './ownership.ts'
 import { sleepUnless } from './sleep.ts'
-import { callStore, deadlineFor } from './store-call.ts'
+import { callStore, deadlineFor, mayPass } from './store-call.ts'
 
 /** What the function of `LeaderElection.run` is given: a time in which it leads. */
 export interface Term {
@@ -117,7 +112,7 @@ export class Candidacy<T> {
         await term?.[Symbol.asyncDispose]()
       } catch (error) {
         if (signal.aborted) return undefined
-        if (!mayPass(error)) throw error
+        if (!isWorthStandingAgain(error)) throw error
         // An outage is told of once: the candidate tries again for as long as it lasts.
         if (!this.#troubled) {
           emit(provider.onEvent, { name: 'holdfast.store.warning', key, error })
@@ -264,8 +259,6 @@ async function settle<T>(
   }
 }
 
-/** Whether standing again may help: not with a store whose client has been closed. */
-function mayPass(error: unknown): boolean {
-  if (isStoreUnavailableError(error)) return !isClosedError(error.cause)
-  return isAcquireTimeoutError(error) || isQueueFullError(error)
+function isWorthStandingAgain(error: unknown): boolean {
+  return mayPass(error) || isAcquireTimeoutError(error) || isQueueFullError(error)
 }

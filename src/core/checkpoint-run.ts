@@ -26,6 +26,9 @@ export interface CheckpointRun<S> {
   /**
    * Saves a state, after those that are being saved already.
    *
+   * One that is still on its way when the function of the run resolves is waited for, and its failure is the run's. One
+   * that fails before has to be handled, as every promise.
+   *
    * Whether it still counts is decided by the store: a worker that was stopped for longer than its lease is refused
    * once another has taken the task over, and not before.
    *
@@ -60,6 +63,8 @@ export class Run<S> implements CheckpointRun<S> {
   #progress: number | undefined
   #asked: number
   #saved: Promise<void> = Promise.resolve()
+  /** As their callers have them: what fails among those that nobody waits for is told by the run alone. */
+  readonly #underWay = new Set<Promise<void>>()
   #over = false
 
   constructor(terms: RunTerms<S>) {
@@ -91,7 +96,20 @@ export class Run<S> implements CheckpointRun<S> {
     return this.#terms.fencingToken
   }
 
-  async save(state: S, options: SaveOptions = {}): Promise<void> {
+  save(state: S, options: SaveOptions = {}): Promise<void> {
+    const save = this.#save(state, options).finally(() => this.#underWay.delete(save))
+    this.#underWay.add(save)
+    return save
+  }
+
+  /** Takes no more saves, and waits for those that are on their way; rejects when one of them has failed. */
+  async end(): Promise<void> {
+    this.#over = true
+    const saves = await Promise.allSettled(this.#underWay)
+    for (const save of saves) if (save.status === 'rejected') throw save.reason
+  }
+
+  async #save(state: S, options: SaveOptions): Promise<void> {
     const { taskId, history, keeping, schema, fencingToken: token, age } = this.#terms
     if (this.#over) throw new ClosedError(`The run of '${taskId}' is over`, { key: taskId })
     const { progress: given } = expectOptions(options, 'such as `{ progress: 0.5 }`')
@@ -108,11 +126,5 @@ export class Run<S> implements CheckpointRun<S> {
     this.#sequence = sequence
     this.#progress = progress
     age.renew()
-  }
-
-  /** Takes no more saves, and waits for those that are on their way. */
-  async end(): Promise<void> {
-    this.#over = true
-    await this.#saved
   }
 }

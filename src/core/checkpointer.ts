@@ -123,7 +123,7 @@ export class Checkpointer<S = any> {
 
   /**
    * Runs the task from where it stands, waiting until no other worker owns it; what it saves is on record when this
-   * resolves.
+   * resolves, and a save that nobody has waited for and that fails makes it reject.
    *
    * @throws AcquireTimeoutError when another worker owned the task for all of `timeout`
    * @throws AbortedError when the signal aborted first
@@ -238,9 +238,12 @@ export class Checkpointer<S = any> {
     })
     const ended = (async () => {
       try {
-        return await work(run)
-      } finally {
+        const value = await work(run)
         await run.end()
+        return value
+      } finally {
+        // Once more for work that has thrown, whose own error counts.
+        await run.end().catch(() => {})
         joined.letGo()
         age.stop()
         await owned[Symbol.asyncDispose]()

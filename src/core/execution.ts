@@ -4,6 +4,7 @@ import { abortError, joinWhenAsked } from './abort.ts'
 import { attemptId } from './attempt-id.ts'
 import { awaitExecution } from './await-execution.ts'
 import { now, pause } from './clock.ts'
+import { sizeOf } from './envelope.ts'
 import { isStoreUnavailableError } from './error-guards.ts'
 import {
   FingerprintMismatchError,
@@ -18,6 +19,7 @@ import { emit } from './events.ts'
 import { refuse } from './expect.ts'
 import { Lease, validUntil } from './lease.ts'
 import { decodeOutcome, encodeOutcome, type StoredOutcome } from './outcome-codec.ts'
+import { untilAborted } from './patience.ts'
 import type {
   Adapter,
   BeginReply,
@@ -218,7 +220,6 @@ export class Execution<T> {
   /** Answers the outcome that there is, or executes under a claim. */
   async #once(meta: Meta, execute: (claim: Claim) => Promise<T>): Promise<Executed<T>> {
     const { signal, key, takeover, recover } = this.#terms
-    if (signal?.aborted) throw abortError(signal, key)
     // A transaction looks first: what it takes over from a plain execution may be half done, whatever becomes of it.
     const looks = !takeover || isTransaction(meta)
     let reply = await this.#firstReply(looks ? 'never' : 'rerun', meta)
@@ -267,7 +268,8 @@ export class Execution<T> {
   }
 
   async #begin(takeover: Takeover, meta: Meta): Promise<BeginReply> {
-    const { provider, key, lease, ttl, fingerprint } = this.#terms
+    const { provider, key, lease, ttl, fingerprint, signal } = this.#terms
+    const patience = untilAborted(signal, key)
     const request: BeginRequest = {
       record: this.#record,
       id: this.#id,
@@ -281,11 +283,13 @@ export class Execution<T> {
     const deadline = deadlineFor(provider, lease)
     const { answer, underlying } = callStore(key, deadline, () => provider.records.begin(request))
     try {
-      const reply = await answer
+      const reply = await patience.within(answer)
       if (reply.state !== 'claimed' || now() < validUntil(this.#sentAt, lease)) return reply
     } catch (error) {
       this.#unclaim(underlying, takeover)
       throw error
+    } finally {
+      patience.end()
     }
     this.#unclaim(underlying, takeover)
     throw new StoreUnavailableError(
@@ -409,7 +413,11 @@ export class Execution<T> {
       await this.#giveUp(lease)
       throw this.#refusal({ state: 'lapsed', ...lost })
     }
-    if (!('value' in resolution)) return undefined
+    if (!('value' in resolution)) {
+      // The answer says nothing of those who have run it since the claim was lost.
+      lease.assertHeld()
+      return undefined
+    }
     lease.end()
     await this.#commit({ kind: 'value', value: resolution.value })
     this.#watch.note({ outcome: 'recovered', recovered: true })
@@ -441,7 +449,7 @@ export class Execution<T> {
   #outcome(outcome: StoredOutcome<T>): CommitRequest {
     const { ttl, maxBytes, name } = this.#terms
     const value = encodeOutcome(outcome, maxBytes)
-    sample('idempotency.record.size', { name }, value.length)
+    sample('idempotency.record.size', { name }, sizeOf(value))
     const meta = { traceparent: this.#watch.traceparent }
     return { record: this.#record, id: this.#id, value, ttl, meta }
   }

@@ -142,7 +142,8 @@ export class Idempotency<V = unknown> {
    * @throws FingerprintMismatchError when the key was used with another fingerprint
    * @throws OutcomeUnknownError when an earlier execution was lost and nothing settles it
    * @throws NotReplayableError when it was executed but its value was not kept
-   * @throws LeaseLostError when the claim was lost while `work` ran: another caller may have run it
+   * @throws AbortedError when `signal` aborted before `work` ran
+   * @throws LeaseLostError when the claim was lost while `recover` or `work` ran: another caller may have run it
    * @throws StoreUnavailableError when the store did not answer; with `outcome: 'unknown'` after `work` has run, it is
    * tried again in the background while the claim lasts
    */

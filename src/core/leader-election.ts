@@ -141,7 +141,8 @@ export class LeaderElection {
    *
    * Without the store it stands again every `retryInterval`. One run at a time.
    *
-   * @throws StoreUnavailableError when the client of the store has been closed
+   * @throws ClosedError when the adapter has been disconnected
+   * @throws StoreUnavailableError when the client that the adapter was given has been closed
    * @throws StoreCorruptError when something else is stored under the election's name
    */
   async run<T>(

@@ -1,5 +1,5 @@
 // What a signal stands for: the scope behind it, where there is one, and what must end with it.
-import { onAbort } from './abort.ts'
+import { abortError, onAbort } from './abort.ts'
 import { ClosedError } from './errors.ts'
 import type { Guard } from './guard.ts'
 import type { Adapter } from './ports.ts'
@@ -51,7 +51,13 @@ export class Holdings {
     this.#signal = signal
   }
 
+  /** Takes a guard in; one that comes when the signal has aborted is released, and its caller gets the signal's error. */
   add(guard: Guard): void {
+    const signal = this.#signal
+    if (signal?.aborted) {
+      void guard.close(signal.reason)
+      throw abortError(signal, guard.key)
+    }
     this.#open.add(guard)
     // Listens only while something is held, so that a lock made per request leaves nothing on a long-lived signal.
     this.#unlisten ??= this.#listen()

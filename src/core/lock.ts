@@ -65,7 +65,12 @@ export interface LockOptions {
 
 /** Options of one acquire. */
 export interface AcquireOptions {
-  /** Milliseconds to wait; 0 tries once; default: until the signal aborts. */
+  /**
+   * Milliseconds to wait; 0 tries once; default: until the signal aborts.
+   *
+   * Who waits with a timeout keeps its place while the store is away; without one, an outage of about four seconds
+   * ends the wait.
+   */
   readonly timeout?: number | undefined
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined
@@ -238,7 +243,7 @@ export class Lock {
    *
    * @throws AcquireTimeoutError when `timeout` passed first
    * @throws AbortedError when the signal aborted first
-   * @throws StoreUnavailableError when the store did not answer
+   * @throws StoreUnavailableError when the store did not answer: at once, or, while one waits with a `timeout`, at its end
    * @throws QueueFullError when `maxWaiters` callers of this process wait already
    */
   acquire(options: AcquireOptions = {}): Promise<LockGuard> {

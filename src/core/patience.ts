@@ -44,3 +44,9 @@ export class Patience {
     for (const stop of this.#stops?.splice(0) ?? []) stop()
   }
 }
+
+/** Patience that a signal alone can end. */
+export function untilAborted(signal: AbortSignal | undefined, key: string): Patience {
+  const timedOut = (): Error => new Error('It has no timeout')
+  return new Patience({ timeout: undefined, signals: [signal] }, key, timedOut)
+}

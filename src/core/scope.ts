@@ -76,6 +76,7 @@ export class Scope implements AsyncDisposable {
   readonly #timer: Timer | undefined
   readonly #ended: () => void
   #disposal: Promise<void> | undefined
+  #isOver = false
 
   /** Made by {@link scope}; `kind` is for telemetry. */
   constructor(options: ScopeOptions = {}, kind: ScopeKind = 'background') {
@@ -90,6 +91,7 @@ export class Scope implements AsyncDisposable {
     expectScope('parent', parent)
     this.provider = expectAdapter('provider', provider) ?? parent?.provider
     this.#disposeTimeout = expectDuration('disposeTimeout', disposeTimeout)
+    if (timeout !== undefined) expectDuration('timeout', timeout)
     this.signal = this.#controller.signal
     for (const signal of [expectSignal('signal', options.signal), parent?.signal]) {
       if (!signal) continue
@@ -101,7 +103,7 @@ export class Scope implements AsyncDisposable {
         this.#controller.abort(
           new TimeoutError(`The scope '${this.name}' took longer than ${timeout} ms`),
         )
-      this.#timer = after(expectDuration('timeout', timeout), expired, 'background')
+      this.#timer = after(timeout, expired, 'background')
     }
     if (parent) this.#releases.push(parent.#adopt(this))
     setLifetime(this.signal, {
@@ -154,14 +156,23 @@ export class Scope implements AsyncDisposable {
     return new Scope({ ...options, parent: this })
   }
 
-  /** Calls back on disposal, after the tasks have ended and in reverse order; the function returned takes it back. */
+  /**
+   * Calls back on disposal, after the tasks have ended and in reverse order; the function returned takes it back.
+   *
+   * Once the disposal is over, it calls back at once: what was opened too late is closed too.
+   */
   onDispose(cleanup: () => Promise<void> | void): () => void {
     return this.#onEnd(expectFunction('cleanup', cleanup))
   }
 
   /** Aborts the tasks, waits for them, and releases what they hold; never rejects, and a second call is the first's. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#disposal ??= this.#dispose()
+    if (!this.#disposal) {
+      this.#disposal = Promise.resolve().then(() => this.#dispose())
+      this.#timer?.stop()
+      // Last, because whoever listens may dispose as well.
+      this.#controller.abort(new ClosedError(`The scope '${this.name}' has ended`))
+    }
     return this.#disposal
   }
 
@@ -209,25 +220,29 @@ export class Scope implements AsyncDisposable {
   }
 
   #onEnd(end: () => Promise<void> | void): () => void {
-    this.#cleanups.add(end)
+    if (this.#isOver) void this.#cleanUp(end)
+    else this.#cleanups.add(end)
     return () => this.#cleanups.delete(end)
   }
 
   async #dispose(): Promise<void> {
-    this.#timer?.stop()
-    if (!this.signal.aborted) {
-      this.#controller.abort(new ClosedError(`The scope '${this.name}' has ended`))
-    }
     await this.#settle()
-    for (const cleanup of [...this.#cleanups].reverse()) {
-      try {
-        await cleanup()
-      } catch (error) {
-        emit(this.provider?.onEvent, { name: 'holdfast.callback.failed', error })
+    while (this.#cleanups.size > 0) {
+      for (const cleanup of [...this.#cleanups].reverse()) {
+        if (this.#cleanups.delete(cleanup)) await this.#cleanUp(cleanup)
       }
     }
+    this.#isOver = true
     for (const release of this.#releases.splice(0)) release()
     this.#ended()
+  }
+
+  async #cleanUp(cleanup: () => Promise<void> | void): Promise<void> {
+    try {
+      await cleanup()
+    } catch (error) {
+      emit(this.provider?.onEvent, { name: 'holdfast.callback.failed', error })
+    }
   }
 
   async #settle(): Promise<void> {

@@ -141,7 +141,7 @@ export class Semaphore {
    *
    * @throws AcquireTimeoutError when `timeout` passed first
    * @throws AbortedError when the signal aborted first
-   * @throws StoreUnavailableError when the store did not answer
+   * @throws StoreUnavailableError when the store did not answer: at once, or, while one waits with a `timeout`, at its end
    * @throws QueueFullError when `maxWaiters` callers of this process wait already
    */
   async acquire(options: PermitOptions | AbortSignal = {}): Promise<Permit> {

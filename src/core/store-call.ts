@@ -1,6 +1,6 @@
 // One call to a store, with a deadline of its own whatever the client's patience is.
 import { after } from './clock.ts'
-import { isHoldfastError } from './error-guards.ts'
+import { isClosedError, isHoldfastError, isStoreUnavailableError } from './error-guards.ts'
 import { StoreUnavailableError } from './errors.ts'
 import type { Adapter } from './ports.ts'
 
@@ -45,6 +45,11 @@ export function callStore<T>(key: string, deadline: number, call: () => Promise<
     )
   })
   return { answer, underlying }
+}
+
+/** Whether asking again later may help: not with a store whose client has been closed. */
+export function mayPass(error: unknown): boolean {
+  return isStoreUnavailableError(error) && !isClosedError(error.cause)
 }
 
 async function typed<T>(key: string, call: () => Promise<T>): Promise<T> {

@@ -23,7 +23,7 @@ export interface Taken {
 }
 
 /** Whether a failed call certainly changed nothing in the store. */
-function hadNoEffect(error: unknown): boolean {
+export function hadNoEffect(error: unknown): boolean {
   return isStoreUnavailableError(error) && error.outcome === 'none'
 }
 

@@ -3,7 +3,7 @@ import { quietly } from '../telemetry/index.ts'
 import { attemptId } from './attempt-id.ts'
 import { after, now, type Timer } from './clock.ts'
 import type { Adapter, Inbox, Listening } from './ports.ts'
-import { callStore } from './store-call.ts'
+import { callStore, mayPass } from './store-call.ts'
 
 /** How a waiter learns that it should claim: told by a message, found by a beat, or forgotten by the store. */
 export type Call = 'message' | 'beat' | 'unknown'
@@ -18,16 +18,19 @@ const GRACE = 25
 
 /** One waiter of this process. */
 export class Waiter {
-  readonly id: string
+  id: string
   readonly resource: string
   readonly key: string
+  /** Whether it waits on while the store is away: its caller has said for how long. */
+  readonly outlasts: boolean
   #pending: Call | Error | undefined
   #settle: ((call: Call | Error) => void) | undefined
 
-  constructor(id: string, resource: string, key: string) {
+  constructor(id: string, resource: string, key: string, outlasts: boolean) {
     this.id = id
     this.resource = resource
     this.key = key
+    this.outlasts = outlasts
   }
 
   /** The next call, which may have come before it was waited for: a message can overtake the reply that queued us. */
@@ -116,8 +119,8 @@ export class WaitingRoom {
   }
 
   /** Makes a waiter that can be called; it must leave. */
-  enter(id: string, resource: string, key: string): Waiter {
-    const waiter = new Waiter(id, resource, key)
+  enter(id: string, resource: string, key: string, outlasts: boolean): Waiter {
+    const waiter = new Waiter(id, resource, key, outlasts)
     this.#byId.set(id, waiter)
     return waiter
   }
@@ -145,6 +148,16 @@ export class WaitingRoom {
       this.#schedule(queue, hint)
     }
     queue.waiters.set(waiter.id, waiter)
+  }
+
+  /** Gives a waiter another id, by which it is called from now on. */
+  rename(waiter: Waiter, id: string): void {
+    const waiters = this.#queues.get(waiter.resource)?.waiters
+    this.#byId.delete(waiter.id)
+    waiters?.delete(waiter.id)
+    waiter.id = id
+    this.#byId.set(id, waiter)
+    waiters?.set(id, waiter)
   }
 
   /** What is wrong with the store as the waiters of a resource see it: a failed beat, or one unanswered for long. */
@@ -221,8 +234,10 @@ export class WaitingRoom {
       queue.failingSince ??= time
       queue.failure = error as Error
       next = [0, BEAT_AFTER_FAILURE]
-      if (time - queue.failingSince + deadline >= 2 * BEAT_DEADLINE) {
-        for (const waiter of queue.waiters.values()) waiter.call(error as Error)
+      const isOver = !mayPass(error)
+      const isLong = time - queue.failingSince + deadline >= 2 * BEAT_DEADLINE
+      for (const waiter of queue.waiters.values()) {
+        if (isOver || (isLong && !waiter.outlasts)) waiter.call(error as Error)
       }
     } finally {
       queue.beatingSince = undefined

@@ -224,6 +224,53 @@ describe('saves', () => {
     expect(await provider.store.loadLatestCheckpoint('import')).toMatchObject({ sequence: 1 })
   })
 
+  test('that were not waited for and fail are the failure of the run', async () => {
+    const provider = faultyAdapter()
+    const unhandled: unknown[] = []
+    const note = (reason: unknown) => void unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    provider.once('histories.append', fails(new Error('no connection')))
+    const gate = deferred()
+    provider.once('histories.append', landsAfter(gate.promise))
+    const running = taskOn(provider).run((run) => {
+      void run.save({ next: 1 })
+      void run.save({ next: 2 })
+      return 'done'
+    })
+    // The task is not given back before the last of them has ended.
+    expect(await outcomeOf(running)).toEqual({ state: 'pending' })
+    gate.resolve()
+    await expect(running).rejects.toSatisfy(isStoreUnavailableError)
+    expect(await provider.store.loadLatestCheckpoint('import')).toMatchObject({
+      state: { next: 2 },
+    })
+    expect((await provider.store.grants.inspect('checkpoint:import')).holders).toEqual([])
+    expect(await taskOn(provider).run((run) => run.state)).toEqual({ next: 2 })
+    process.off('unhandledRejection', note)
+    expect(unhandled).toEqual([])
+  })
+
+  test('that were not waited for and fail do not hide the error of the work', async () => {
+    const provider = faultyAdapter()
+    provider.once('histories.append', fails(new Error('no connection')))
+    const failure = new Error('row 7 is broken')
+    const running = taskOn(provider).run((run) => {
+      void run.save({ next: 1 })
+      throw failure
+    })
+    await expect(running).rejects.toBe(failure)
+  })
+
+  test('that fail and were caught are no failure of the run', async () => {
+    const provider = faultyAdapter()
+    provider.once('histories.append', fails(new Error('no connection')))
+    const running = taskOn(provider).run(async (run) => {
+      await run.save({ next: 1 }).catch(() => {})
+      return 'done'
+    })
+    expect(await running).toBe('done')
+  })
+
   test('of a run that is over are refused', async () => {
     let leaked: CheckpointRun<State> | undefined
     await taskOn(new MemoryAdapter()).run((run) => {

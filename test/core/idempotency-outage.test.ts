@@ -5,6 +5,7 @@ import {
   Idempotency,
   type IdempotencyOptions,
   isInProgressError,
+  isLeaseLostError,
   isOutcomeUnknownError,
   isStoreUnavailableError,
   StoreUnavailableError,
@@ -287,5 +288,24 @@ describe('renewals that fail', () => {
     gate.resolve()
     expect((await running).value).toEqual({ payment: 'p1' })
     expect((await idempotency.run('order-1', charge)).replayed).toBe(true)
+  })
+
+  test('let nothing run whose recovery took longer than the claim: another may have run it', async () => {
+    const provider = faultyAdapter()
+    await crash(provider)
+    const gate = deferred<{ retry: true }>()
+    const { idempotency, charge, runs } = payments(provider, {
+      lease: 3_000,
+      recover: () => gate.promise,
+    })
+    provider.always('records.renew', hangs)
+    const late = idempotency.run('order-1', charge)
+    late.catch(() => {})
+    await time.pass(3_001)
+    const rival = new Idempotency({ provider: provider.store, recover: () => ({ retry: true }) })
+    expect(await rival.run('order-1', () => 'charged')).toMatchObject({ recovered: true })
+    gate.resolve({ retry: true })
+    await expect(late).rejects.toSatisfy(isLeaseLostError)
+    expect(runs()).toBe(0)
   })
 })

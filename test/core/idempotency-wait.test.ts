@@ -163,6 +163,22 @@ describe('a caller that waits', () => {
     again.resolve('done')
     await Promise.all([second, time.pass(1_000), waits])
   })
+
+  test('takes no place when its signal aborts before it waits', async () => {
+    const { gate, running, other, work } = await occupied()
+    for (let caller = 0; caller < 100; caller++) {
+      const controller = new AbortController()
+      const { signal } = controller
+      const aborted = other.run('order-1', work, { wait: 60_000, signal })
+      controller.abort()
+      await expect(aborted).rejects.toSatisfy(isAbortedError)
+    }
+    const waiting = other.run('order-1', work, { wait: 60_000 })
+    gate.resolve('done')
+    await running
+    await time.pass(1_000)
+    expect((await waiting).value).toBe('done')
+  })
 })
 
 test('a task waits as well', async () => {

@@ -14,6 +14,7 @@ import {
 import { deferred } from '../support/deferred.ts'
 import { fakeTime } from '../support/fake-time.ts'
 import { faultyAdapter, landsAfter } from '../support/faulty-adapter.ts'
+import { outcomeOf } from '../support/outcome-of.ts'
 
 const time = fakeTime()
 
@@ -278,6 +279,25 @@ describe('a signal', () => {
     await expect(aborted).rejects.toSatisfy(isAbortedError)
     expect(runs()).toBe(0)
     expect(await first.run('order-1', charge)).toMatchObject({ replayed: false, recovered: false })
+  })
+
+  test('that aborts ends the call while a store that hangs is asked for the claim', async () => {
+    const provider = faultyAdapter()
+    const gate = deferred()
+    provider.once('records.begin', landsAfter(gate.promise))
+    const idempotency = new Idempotency({ provider })
+    const controller = new AbortController()
+    const aborted = idempotency.run('order-1', () => 'done', { signal: controller.signal })
+    aborted.catch(() => {})
+    await time.settle()
+    controller.abort()
+    await time.settle()
+    expect(await outcomeOf(aborted)).toMatchObject({ state: 'rejected' })
+    await expect(aborted).rejects.toSatisfy(isAbortedError)
+    gate.resolve()
+    await time.settle()
+    const next = await idempotency.run('order-1', () => 'done')
+    expect(next).toMatchObject({ replayed: false, recovered: false })
   })
 
   test('reaches the function, which decides what comes of it', async () => {

@@ -398,6 +398,13 @@ describe('without the store', () => {
     await expect(candidate(provider).run(() => {})).rejects.toBe(closed)
   })
 
+  test('for good, because its adapter was disconnected, the run is over', async () => {
+    const provider = faultyAdapter()
+    const closed = new ClosedError('The adapter was disconnected')
+    provider.always('grants.acquire', fails(closed))
+    await expect(candidate(provider).run(() => {})).rejects.toBe(closed)
+  })
+
   test('a history that cannot be written keeps nobody from leading', async () => {
     const provider = faultyAdapter()
     provider.always('histories.open', fails(new Error('no connection')))

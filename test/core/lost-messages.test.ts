@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { pause } from '../../src/core/clock.ts'
 import type { SignalListener } from '../../src/core/ports.ts'
-import { isStoreUnavailableError, Lock } from '../../src/index.ts'
+import { ClosedError, isStoreUnavailableError, Lock } from '../../src/index.ts'
 import { fakeTime } from '../support/fake-time.ts'
 import {
   type FaultyAdapter,
@@ -207,6 +207,62 @@ describe('the beat', () => {
     expect(await outcomeOf(waiting)).toEqual({ state: 'pending' })
     await time.pass(4_000)
     await expect(waiting).rejects.toSatisfy(isStoreUnavailableError)
+  })
+
+  test('that fails for long leaves those at their places who wait with a timeout', async () => {
+    const provider = faultyAdapter()
+    const holder = await lockOn(provider.store).acquire()
+    const order: string[] = []
+    const wait = async (name: string) => {
+      const guard = await lockOn(provider).acquire({ timeout: 30_000 })
+      order.push(name)
+      await guard.release()
+    }
+    const first = wait('first')
+    await time.settle()
+    const second = wait('second')
+    await time.settle()
+    const calls = ['grants.beat', 'grants.acquire', 'grants.renew'] as const
+    for (const call of calls) provider.always(call, fails(new Error('no connection')))
+    await time.pass(6_000)
+    // By then the store has forgotten both, and somebody else has come.
+    const late = lockOn(provider.store).acquire()
+    await time.settle()
+    for (const call of calls) provider.always(call, undefined)
+    await time.pass(1_000)
+    await holder.release()
+    await Promise.all([first, second])
+    expect(order).toEqual(['first', 'second'])
+    expect((await late).held).toBe(true)
+  })
+
+  test('that fails until the end of a timeout makes it say that the store did not answer', async () => {
+    const provider = faultyAdapter()
+    await lockOn(provider.store).acquire()
+    const waiting = lockOn(provider).acquire({ timeout: 8_000 })
+    waiting.catch(() => {})
+    await time.settle()
+    const cause = new Error('no connection')
+    provider.always('grants.beat', fails(cause))
+    await time.pass(7_999)
+    expect(await outcomeOf(waiting)).toEqual({ state: 'pending' })
+    await time.pass(1)
+    await expect(waiting).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_STORE_UNAVAILABLE',
+      cause: { cause },
+    })
+  })
+
+  test('that a closed client refuses ends every wait at once, with a timeout or without', async () => {
+    const provider = faultyAdapter()
+    await lockOn(provider.store).acquire()
+    const waiting = [lockOn(provider).acquire({ timeout: 30_000 }), lockOn(provider).acquire()]
+    for (const each of waiting) each.catch(() => {})
+    await time.settle()
+    const closed = new ClosedError('The adapter was disconnected')
+    provider.always('grants.beat', fails(closed))
+    await time.pass(1_000)
+    for (const each of waiting) await expect(each).rejects.toBe(closed)
   })
 
   test('that works again in time has changed nothing', async () => {

@@ -1,11 +1,18 @@
 // A store that does not answer: every call ends by its deadline, and what it took after all is given back.
 
 import { describe, expect, test } from 'vitest'
-import { isStoreUnavailableError, Lock, Semaphore, StoreUnavailableError } from '../../src/index.ts'
+import {
+  ClosedError,
+  isStoreUnavailableError,
+  Lock,
+  Semaphore,
+  StoreUnavailableError,
+} from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { fakeTime } from '../support/fake-time.ts'
 import {
   answersAfter,
+  type Fault,
   type FaultyAdapter,
   fails,
   faultyAdapter,
@@ -139,6 +146,30 @@ describe('a grant that comes too late', () => {
     expect((await provider.grants.inspect(resource)).holders).toEqual([])
   })
 
+  test('is given back once more also to a waiter that had to ask a second time', async () => {
+    const provider = faultyAdapter()
+    const holder = await lockOn(provider.store).acquire()
+    const waiting = lockOn(provider).acquire()
+    waiting.catch(() => {})
+    await time.settle()
+    const { waiters } = await provider.store.grants.inspect(resource)
+    const gate = deferred()
+    provider.once('grants.acquire', (carryOut) => {
+      void gate.promise.then(carryOut)
+      return Promise.reject(new Error('The connection broke'))
+    })
+    await provider.store.grants.release(resource, waiters[0]?.id ?? '')
+    await time.pass(1_000)
+    await expect(waiting).rejects.toSatisfy(isStoreUnavailableError)
+    await holder.release()
+    await time.pass(500)
+    gate.resolve()
+    await time.settle()
+    expect((await provider.store.grants.inspect(resource)).holders).toHaveLength(1)
+    await time.pass(1_000)
+    expect((await provider.store.grants.inspect(resource)).holders).toEqual([])
+  })
+
   test('is told by an event when it could not be given back until it lapsed by itself', async () => {
     const provider = faultyAdapter()
     provider.once('grants.acquire', losesAnswer())
@@ -162,6 +193,115 @@ describe('a grant that comes too late', () => {
     await expect(acquired).rejects.toSatisfy(isStoreUnavailableError)
     await time.settle()
     expect(provider.count('grants.release')).toBe(1)
+  })
+})
+
+describe('a waiter with a timeout whose turn comes in an outage', () => {
+  const turn = { timeout: 30_000 }
+
+  /** A waiter, one behind it, and a holder that can let them in. */
+  async function queued() {
+    const provider = faultyAdapter()
+    const holder = await lockOn(provider.store).acquire()
+    const waiting = lockOn(provider).acquire(turn)
+    waiting.catch(() => {})
+    await time.settle()
+    const { waiters } = await provider.store.grants.inspect(resource)
+    const next = lockOn(provider.store).acquire()
+    await time.settle()
+    const forget = () => provider.store.grants.release(resource, waiters[0]?.id ?? '')
+    return { provider, holder, waiting, next, forget }
+  }
+
+  test.each<[string, Fault]>([
+    ['is refused', fails(refused)],
+    ['hangs', hangs],
+    ['takes effect and is not answered', losesAnswer()],
+  ])('claims again when a claim %s, and nobody comes before it', async (_what, fault) => {
+    const { provider, holder, waiting, next } = await queued()
+    provider.once('grants.renew', fault)
+    await holder.release()
+    await time.pass(750)
+    const guard = await waiting
+    expect(await outcomeOf(next)).toEqual({ state: 'pending' })
+    await guard.release()
+    expect((await next).held).toBe(true)
+  })
+
+  test('asks again at its place when it has lost its turn meanwhile', async () => {
+    const { provider, holder, waiting, next } = await queued()
+    provider.always('grants.renew', fails(refused))
+    await holder.release()
+    const other = await Promise.race([next, time.pass(6_000).then(() => next)])
+    const last = lockOn(provider.store).acquire()
+    await time.settle()
+    provider.always('grants.renew', undefined)
+    await time.pass(1_000)
+    expect(await outcomeOf(waiting)).toEqual({ state: 'pending' })
+    await other.release()
+    const guard = await waiting
+    expect(await outcomeOf(last)).toEqual({ state: 'pending' })
+    await guard.release()
+    expect((await last).held).toBe(true)
+  })
+
+  test('asks anew when asking again fails, and what was on its way is given back', async () => {
+    const { provider, holder, waiting, next, forget } = await queued()
+    const gate = deferred()
+    provider.once('grants.acquire', (carryOut) => {
+      void gate.promise.then(carryOut)
+      return Promise.reject(new Error('The connection broke'))
+    })
+    await forget()
+    await time.pass(2_000)
+    expect(await outcomeOf(waiting)).toEqual({ state: 'pending' })
+    await holder.release()
+    const guard = await waiting
+    expect(await outcomeOf(next)).toEqual({ state: 'pending' })
+    await guard.release()
+    await (await next).release()
+    expect(await provider.store.grants.inspect(resource)).toEqual({ holders: [], waiters: [] })
+  })
+
+  test('leaves nothing behind of what asks again and arrives late', async () => {
+    const { provider, holder, waiting, next, forget } = await queued()
+    const gate = deferred()
+    provider.once('grants.acquire', (carryOut) => {
+      void gate.promise.then(carryOut)
+      return Promise.reject(new Error('The connection broke'))
+    })
+    await forget()
+    await holder.release()
+    const other = await next
+    await time.pass(1_250)
+    await other.release()
+    await (await waiting).release()
+    gate.resolve()
+    await time.settle()
+    expect((await provider.store.grants.inspect(resource)).holders).toHaveLength(1)
+    await time.pass(1_000)
+    expect((await provider.store.grants.inspect(resource)).holders).toEqual([])
+  })
+
+  test('is told at the end of its timeout, and leaves the queue', async () => {
+    const { provider, holder, waiting, next } = await queued()
+    provider.always('grants.renew', fails(new Error('no connection')))
+    await holder.release()
+    await time.pass(29_000)
+    expect(await outcomeOf(waiting)).toEqual({ state: 'pending' })
+    await time.pass(1_000)
+    await expect(waiting).rejects.toSatisfy(isStoreUnavailableError)
+    await (await next).release()
+    await time.pass(2_000)
+    expect(await provider.store.grants.inspect(resource)).toEqual({ holders: [], waiters: [] })
+  })
+
+  test('is told at once when the client is closed', async () => {
+    const { provider, holder, waiting } = await queued()
+    const closed = new ClosedError('The adapter was disconnected')
+    provider.once('grants.renew', fails(closed))
+    await holder.release()
+    await expect(waiting).rejects.toBe(closed)
   })
 })
 

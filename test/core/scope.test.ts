@@ -1,5 +1,6 @@
 // Scopes: what is started in one ends with it, in order, and disposal never rejects.
 
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { HoldfastEvent } from '../../src/index.ts'
 import { currentScope, isTimeoutError, Lock, MemoryAdapter, scope } from '../../src/index.ts'
@@ -91,6 +92,21 @@ describe('disposal', () => {
     expect(cleaned).toBe(1)
   })
 
+  test('a disposal in a listener of the signal is the one that aborted it', async () => {
+    let cleaned = 0
+    const s = scope()
+    s.onDispose(() => void cleaned++)
+    let inside: Promise<void> | undefined
+    s.signal.addEventListener('abort', () => {
+      inside = s[Symbol.asyncDispose]()
+    })
+    const outside = s[Symbol.asyncDispose]()
+    expect(s.signal.aborted).toBe(true)
+    expect(inside).toBe(outside)
+    await outside
+    expect(cleaned).toBe(1)
+  })
+
   test('does not wait for ever: a task that does not end is told as an event', async () => {
     const events: HoldfastEvent[] = []
     const provider = new MemoryAdapter({ onEvent: (event) => events.push(event) })
@@ -101,6 +117,31 @@ describe('disposal', () => {
     expect(events).toMatchObject([{ name: 'holdfast.scope.overrun' }])
     expect(events[0]?.message).toContain("'stuck'")
     stuck.resolve()
+  })
+
+  test('a cleanup that another registers runs as well', async () => {
+    const log: string[] = []
+    const s = scope()
+    s.onDispose(() => {
+      s.onDispose(() => void log.push('registered by a cleanup'))
+      log.push('cleanup')
+    })
+    await s[Symbol.asyncDispose]()
+    expect(log).toEqual(['cleanup', 'registered by a cleanup'])
+  })
+
+  test('a cleanup that is registered afterwards runs at once, and what it throws is an event', async () => {
+    const events: HoldfastEvent[] = []
+    const log: string[] = []
+    const s = scope({ provider: new MemoryAdapter({ onEvent: (event) => events.push(event) }) })
+    await s[Symbol.asyncDispose]()
+    s.onDispose(() => void log.push('ran'))
+    s.onDispose(() => {
+      throw new Error('broken')
+    })
+    await pause(1)
+    expect(log).toEqual(['ran'])
+    expect(events.map(({ name }) => name)).toEqual(['holdfast.callback.failed'])
   })
 
   test('a cleanup that was taken back does not run', async () => {
@@ -184,3 +225,12 @@ test.each([
 ])('the options %o are refused with a message that names the option', (options, name) => {
   expect(() => scope(options)).toThrow(`Expected \`${name}\``)
 })
+
+test.each([{ timeout: Number.NaN }, { disposeTimeout: -1 }])(
+  'a scope that is refused for %o leaves no listener on the signal',
+  (options) => {
+    const { signal } = new AbortController()
+    expect(() => scope({ ...options, signal })).toThrow()
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  },
+)

@@ -8,6 +8,7 @@ import {
   isClosedError,
   isQueueFullError,
   Lock,
+  LockGuard,
   type LockOptions,
   MemoryAdapter,
   Semaphore,
@@ -247,6 +248,43 @@ describe('the end of a lock’s own signal', () => {
     expect(guard.held).toBe(false)
     expect(guard.signal.aborted).toBe(true)
     expect(await lockOn(provider).tryAcquire()).toBeDefined()
+  })
+})
+
+describe('a grant that comes in the turn in which the lock’s own signal aborts', () => {
+  /** Acquires, and aborts so many turns of the microtask queue later. */
+  async function acquiredBeside(lock: Lock, turns: number, abort: () => void) {
+    const acquired = lock.acquire()
+    for (let turn = 0; turn < turns; turn++) await undefined
+    abort()
+    return await acquired.catch((error: unknown) => error)
+  }
+
+  test('is refused or released, whichever turn it is', async () => {
+    for (let turns = 0; turns < 60; turns++) {
+      const provider = new MemoryAdapter()
+      const controller = new AbortController()
+      const lock = new Lock(controller.signal, { provider, key: 'orders:42' })
+      const outcome = await acquiredBeside(lock, turns, () => controller.abort(new Error('over')))
+      await time.settle()
+      const ended = outcome instanceof LockGuard ? outcome.signal.aborted : isAbortedError(outcome)
+      expect(ended, `after ${turns} turns`).toBe(true)
+      expect((await provider.grants.inspect(resource)).holders, `after ${turns} turns`).toEqual([])
+    }
+  })
+
+  test('is refused or released at the end of a scope, too', async () => {
+    for (let turns = 0; turns < 60; turns++) {
+      const provider = new MemoryAdapter()
+      const s = scope({ provider })
+      const lock = new Lock(s.signal, { key: 'orders:42' })
+      const outcome = await acquiredBeside(lock, turns, () => void s[Symbol.asyncDispose]())
+      await s[Symbol.asyncDispose]()
+      await time.settle()
+      const ended = outcome instanceof LockGuard ? outcome.signal.aborted : isClosedError(outcome)
+      expect(ended, `after ${turns} turns`).toBe(true)
+      expect((await provider.grants.inspect(resource)).holders, `after ${turns} turns`).toEqual([])
+    }
   })
 })
 

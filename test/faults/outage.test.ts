@@ -200,6 +200,39 @@ test('a connection for messages that another channel opens again is restored for
   expect(heard).toEqual(['before', 'after'])
 })
 
+test('waiters with a timeout outlast an outage at their places, also when the store has forgotten them', async () => {
+  const direct = new Redis(server.url)
+  const outside = new RedisAdapter(direct)
+  const lockOn = (store: RedisAdapter) => new Lock(undefined, { provider: store, key: 'outlasted' })
+  const holder = await lockOn(outside).acquire()
+  const order: string[] = []
+  const queue = async (name: string, store: RedisAdapter, waiters: number) => {
+    const waiting = lockOn(store).acquire({ timeout: 30_000 })
+    const served = waiting.then(async (guard) => {
+      order.push(name)
+      await guard.release()
+    })
+    served.catch(() => {})
+    await eventually(async () => (await lockOn(outside).inspect()).waiters.length === waiters)
+    return { served }
+  }
+  const first = await queue('first', provider, 1)
+  const second = await queue('second', provider, 2)
+  await proxy.cut()
+  await pause(6_000)
+  // Who comes now finds a queue of nobody that lives.
+  const late = await queue('late', outside, 1)
+  await proxy.pass()
+  await eventually(async () => (await lockOn(outside).inspect()).waiters.length === 3, {
+    within: 15_000,
+  })
+  await holder.release()
+  await Promise.all([first.served, second.served, late.served])
+  expect(order).toEqual(['first', 'second', 'late'])
+  await outside.disconnect()
+  direct.disconnect()
+})
+
 test('a slow link: leases are counted from before the request, and hold', async () => {
   await proxy.delay(100)
   const lock = new Lock(undefined, { provider, key: 'slow', ttl: 1_000 })

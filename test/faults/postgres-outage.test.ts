@@ -170,6 +170,40 @@ test('a held lock survives a short outage and is lost in a long one, at once and
   expect(await guard.release()).toMatchObject({ released: false })
 })
 
+test('waiters with a timeout outlast an outage at their places, also when the store has forgotten them', async () => {
+  const others = new Pool({ connectionString: server.url })
+  const outside = new PostgresAdapter(others)
+  const lockOn = (store: PostgresAdapter) =>
+    new Lock(undefined, { provider: store, key: 'outlasted' })
+  const holder = await lockOn(outside).acquire()
+  const order: string[] = []
+  const queue = async (name: string, store: PostgresAdapter, waiters: number) => {
+    const waiting = lockOn(store).acquire({ timeout: 30_000 })
+    const served = waiting.then(async (guard) => {
+      order.push(name)
+      await guard.release()
+    })
+    served.catch(() => {})
+    await eventually(async () => (await lockOn(outside).inspect()).waiters.length === waiters)
+    return { served }
+  }
+  const first = await queue('first', provider, 1)
+  const second = await queue('second', provider, 2)
+  await proxy.cut()
+  await pause(6_000)
+  // Who comes now finds a queue of nobody that lives.
+  const late = await queue('late', outside, 1)
+  await proxy.pass()
+  await eventually(async () => (await lockOn(outside).inspect()).waiters.length === 3, {
+    within: 15_000,
+  })
+  await holder.release()
+  await Promise.all([first.served, second.served, late.served])
+  expect(order).toEqual(['first', 'second', 'late'])
+  await outside.disconnect()
+  await others.end()
+})
+
 test('sessions that the server ends are opened again, unnoticed', async () => {
   const lock = new Lock(undefined, { provider, key: 'killed' })
   for (let round = 0; round < 20; round++) {

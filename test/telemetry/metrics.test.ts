@@ -2,7 +2,7 @@
 
 import express from 'express'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { MemoryAdapter } from '../../src/index.ts'
+import { Idempotency, MemoryAdapter } from '../../src/index.ts'
 import { expressFramework } from '../middleware/conformance/express-service.ts'
 import { honoFramework } from '../middleware/conformance/hono-service.ts'
 import { json } from '../middleware/conformance/reply.ts'
@@ -188,4 +188,14 @@ describe.each([expressFramework(express), honoFramework])('in $name', (framework
       expect([name, metrics.get(`holdfast.${name}`)?.value()]).toEqual([name, 0])
     }
   })
+})
+
+test('the size of a stored outcome is told in bytes, not in characters', async () => {
+  const telemetry = register()
+  const provider = new MemoryAdapter()
+  await new Idempotency({ provider }).run('order-1', () => '€'.repeat(1_000))
+  const metrics = await telemetry.metrics()
+  const [size] = metrics.get('holdfast.idempotency.record.size')?.points ?? []
+  expect(size?.sum).toBeGreaterThanOrEqual(3_000)
+  await telemetry.unregister()
 })
