@@ -56,20 +56,25 @@ export interface JoinedSignal {
   letGo(): void
 }
 
-/** Joins signals when the joined one is first asked for, which for most work is never. */
-export function joinWhenAsked(signals: () => readonly (AbortSignal | undefined)[]): JoinedSignal {
-  let joined: JoinedSignal | undefined
-  let isOver = false
-  return {
-    get signal() {
-      joined ??= joinSignals(signals())
-      if (isOver) joined.letGo()
-      return joined.signal
-    },
-    letGo: () => {
-      isOver = true
-      joined?.letGo()
-    },
+/** Signals that are joined when the joined one is first asked for, which for most work is never. */
+export class LateJoinedSignal implements JoinedSignal {
+  readonly #signals: () => readonly (AbortSignal | undefined)[]
+  #joined: JoinedSignal | undefined
+  #isOver = false
+
+  constructor(signals: () => readonly (AbortSignal | undefined)[]) {
+    this.#signals = signals
+  }
+
+  get signal(): AbortSignal {
+    this.#joined ??= joinSignals(this.#signals())
+    if (this.#isOver) this.#joined.letGo()
+    return this.#joined.signal
+  }
+
+  letGo(): void {
+    this.#isOver = true
+    this.#joined?.letGo()
   }
 }
 

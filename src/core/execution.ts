@@ -1,6 +1,6 @@
 // One caller's way through the states of an idempotent call: begin, execute or replay, commit.
 import { level, sample, type Watch } from '../telemetry/index.ts'
-import { abortError, joinWhenAsked } from './abort.ts'
+import { abortError, type JoinedSignal, LateJoinedSignal } from './abort.ts'
 import { attemptId } from './attempt-id.ts'
 import { awaitExecution } from './await-execution.ts'
 import { now, pause } from './clock.ts'
@@ -115,6 +115,26 @@ interface Claim {
   readonly token: number
   /** The execution that was taken over, whose outcome is unknown. */
   readonly lost: LostExecution | undefined
+}
+
+/** The context of an execution, whose signal is made only when the function asks for it. */
+class Performing implements ExecutionContext {
+  readonly recovered: boolean
+  readonly fencingToken: number
+  /** A function of its own, because callers take it out of the context. */
+  readonly stopRenewal: () => void
+  readonly #joined: JoinedSignal
+
+  constructor(joined: JoinedSignal, lease: Lease, fencingToken: number, recovered: boolean) {
+    this.recovered = recovered
+    this.fencingToken = fencingToken
+    this.stopRenewal = () => lease.stopRenewal()
+    this.#joined = joined
+  }
+
+  get signal(): AbortSignal {
+    return this.#joined.signal
+  }
 }
 
 const NOT_KEPT = { kind: 'tombstone', why: 'its value was not kept' } as const
@@ -429,17 +449,10 @@ export class Execution<T> {
     work: (context: ExecutionContext) => Promise<T> | T,
   ): Promise<T> {
     const { name } = this.#terms
-    const joined = joinWhenAsked(() => [lease.signal, this.#terms.signal])
+    const joined = new LateJoinedSignal(() => [lease.signal, this.#terms.signal])
     level('idempotency.execution.active', { name }, 1)
     try {
-      return await work({
-        get signal() {
-          return joined.signal
-        },
-        recovered: lost !== undefined,
-        fencingToken: token,
-        stopRenewal: () => lease.stopRenewal(),
-      })
+      return await work(new Performing(joined, lease, token, lost !== undefined))
     } finally {
       joined.letGo()
       level('idempotency.execution.active', { name }, -1)

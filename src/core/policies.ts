@@ -1,10 +1,10 @@
 // The policies themselves: each asks one primitive and runs the work inside it.
-import { joinWhenAsked } from './abort.ts'
+import { LateJoinedSignal } from './abort.ts'
 import { after } from './clock.ts'
 import { isHoldfastError } from './error-guards.ts'
 import { TimeoutError } from './errors.ts'
 import type { Guard } from './guard.ts'
-import type { Passage, Policy } from './policy.ts'
+import { LazyPassage, type Passage, type Policy } from './policy.ts'
 import { sleepUnless } from './sleep.ts'
 
 /** How failed work is tried again. */
@@ -57,7 +57,9 @@ export function retryPolicy({
   return async (passage, next) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await next({ ...passage, attempt })
+        return await next(
+          new LazyPassage(() => passage.signal, { attempt, interrupt: passage.interrupt }),
+        )
       } catch (error) {
         const last = attempt >= attempts || passage.signal.aborted
         if (last || !shouldRetry(error, attempt)) throw error
@@ -90,16 +92,9 @@ export async function inside<T>(
   signal: () => AbortSignal,
   next: (passage: Passage) => Promise<T>,
 ): Promise<T> {
-  const joined = joinWhenAsked(() => [passage.signal, signal()])
-  const { attempt, interrupt } = passage
+  const joined = new LateJoinedSignal(() => [passage.signal, signal()])
   try {
-    return await next({
-      attempt,
-      interrupt,
-      get signal() {
-        return joined.signal
-      },
-    })
+    return await next(new LazyPassage(() => joined.signal, passage))
   } finally {
     joined.letGo()
   }

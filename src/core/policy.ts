@@ -9,7 +9,32 @@ export interface Passage {
   /**
    * Answers the caller with an error at once, while the work still settles behind: what guards it is held until then.
    */
-  interrupt(error: Error): void
+  readonly interrupt: (error: Error) => void
+}
+
+/**
+ * A passage whose signal is found when somebody asks for it.
+ *
+ * A class, because V8 gives every object literal with a getter a shape of its own, which keeps what the getter closes
+ * over alive until the whole heap is collected.
+ */
+export class LazyPassage implements Passage {
+  readonly attempt: number
+  readonly interrupt: (error: Error) => void
+  readonly #signal: () => AbortSignal
+
+  constructor(
+    signal: () => AbortSignal,
+    { attempt, interrupt }: Pick<Passage, 'attempt' | 'interrupt'>,
+  ) {
+    this.attempt = attempt
+    this.interrupt = interrupt
+    this.#signal = signal
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal()
+  }
 }
 
 /** Guards work: calls `next` at most once for each attempt, or throws to refuse. */

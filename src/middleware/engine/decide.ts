@@ -6,11 +6,14 @@ import {
   isStoreUnavailableError,
 } from '../../core/error-guards.ts'
 import { emit } from '../../core/events.ts'
-import type { Passage } from '../../core/policy.ts'
+import { LazyPassage, type Passage } from '../../core/policy.ts'
 import { count, failures, sample } from '../../telemetry/index.ts'
 import type { Exchange } from './exchange.ts'
 import type { Guard, GuardKind, Inward, Verdict } from './guard.ts'
 import { problemAnswer, problemOf, Refusal } from './problem.ts'
+
+/** Each guard answers for what is further in by itself. */
+const OUTERMOST = { attempt: 1, interrupt: (): void => {} }
 
 /** Runs the guards, the first one outermost, around the handler. Never rejects. */
 export function decide<A extends readonly unknown[]>(
@@ -28,14 +31,7 @@ export function decide<A extends readonly unknown[]>(
     handler,
   )
   const { scope } = exchange.state
-  return inward({
-    get signal() {
-      return scope?.signal ?? exchange.state.ownSignal
-    },
-    attempt: 1,
-    // Each guard answers for what is further in by itself.
-    interrupt: () => {},
-  })
+  return inward(new LazyPassage(() => scope?.signal ?? exchange.state.ownSignal, OUTERMOST))
 }
 
 async function judge<A extends readonly unknown[]>(
@@ -56,14 +52,11 @@ async function judge<A extends readonly unknown[]>(
     inner = inward(inside)
     return inner
   }
-  const answering: Passage = {
-    get signal() {
-      return passage.signal
-    },
+  const answering = new LazyPassage(() => passage.signal, {
     attempt: passage.attempt,
     interrupt: (error) =>
       tell.ended(outcomeOf(error), undefined, interrupt(exchange, guard, error)),
-  }
+  })
   const run = async (): Promise<Verdict> => {
     const verdict = await guard.enter(exchange, answering, enter)
     tell.judged(verdict)
