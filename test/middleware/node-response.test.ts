@@ -157,6 +157,22 @@ test('what comes behind the end is refused, with the codes of Node', async () =>
   ])
 })
 
+test.each([
+  ['its response', (res: Response) => void res.destroy()],
+  ['its connection', (res: Response) => void res.req.socket.destroy()],
+])(
+  'a handler that destroys %s behind its end has answered all the same',
+  async (_what, destroy) => {
+    const answer = await answerBy((res) => {
+      res.write('do')
+      res.end('ne')
+      destroy(res)
+      expect(res.destroyed || res.req.socket.destroyed).toBe(true)
+    })
+    expect([answer.text, answer.complete]).toEqual(['done', true])
+  },
+)
+
 test('an answer that was thrown away takes nothing more', async () => {
   const refused = deferred<unknown>()
   const answering = answerBy((res) => {

@@ -8,6 +8,7 @@ import {
   type End,
   stateOf,
 } from '../engine/index.ts'
+import { beforeDestroy } from './connection.ts'
 import { type HeadHeaders, headersOf } from './headers.ts'
 
 type Callback = (error?: Error | null) => void
@@ -55,6 +56,8 @@ export class ResponseTap {
   #streamed = false
   readonly #begun: ((status: number) => void)[] = []
   #ended = false
+  /** Sends the end that is held. */
+  #leave: (() => void) | undefined
   #closed = false
 
   private constructor(req: IncomingMessage, res: ServerResponse) {
@@ -150,6 +153,7 @@ export class ResponseTap {
 
   /** Breaks the connection off under a handler that goes on. */
   destroy(): void {
+    this.#leave = undefined
     this.#destroy.call(this.#res)
   }
 
@@ -266,17 +270,22 @@ export class ResponseTap {
     this.#ended = true
     const body = whole ? concat(this.#hasBody() ? pieces : []) : undefined
     const end = this.#endWith(res.statusCode, body)
-    void this.#tellWatchers(end).then(() => {
-      if (end.late) {
-        if (callback) queueMicrotask(callback)
-        return
-      }
-      // As it was given: Node writes text and head as one.
-      const encoding = typeof args[1] === 'string' ? args[1] : 'utf8'
+    const told = this.#tellWatchers(end)
+    if (end.late) {
+      if (callback) void told.then(() => queueMicrotask(callback))
+      return res
+    }
+    // As it was given: Node writes text and head as one.
+    const encoding = typeof args[1] === 'string' ? args[1] : 'utf8'
+    this.#leave = () => {
+      this.#leave = undefined
+      forget()
       this.#release(() =>
         this.#end.call(res, given, encoding as BufferEncoding, callback as () => void),
       )
-    })
+    }
+    const forget = beforeDestroy(this.#req.socket, () => this.#leave?.())
+    void told.then(() => this.#leave?.())
     return res
   }
 
@@ -296,6 +305,7 @@ export class ResponseTap {
     const reset = (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET'
     const byNode = reset && this.#req.socket.destroyed && !this.#closed
     if (byNode) this.#onClose()
+    else this.#leave?.()
     if (!late) this.#destroy.call(this.#res, error)
     if (!this.#ended && !byNode) {
       this.#ended = true
