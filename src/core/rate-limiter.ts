@@ -324,16 +324,17 @@ export class RateLimiter {
   async #decide(limiter: string, cost: number): Promise<RateDecision> {
     const known = this.#exhausted.get(limiter, cost)
     if (known) return known
-    const decision = summary(await this.#ask(limiter, cost), this.#rules)
-    if (!decision.allowed) this.#exhausted.note(limiter, cost, decision)
-    return decision
+    return summary(await this.#ask(limiter, cost), this.#rules)
   }
 
   async #ask(limiter: string, cost: number): Promise<RateReply> {
     const { rates, deadline, onEvent } = this.#provider
     const request = { limiter, rules: this.#rules, cost }
     try {
-      return await callStore(this.#key, deadline, () => rates.consume(request)).answer
+      const reply = await callStore(this.#key, deadline, () => rates.consume(request)).answer
+      // Only what the store refuses: what stands in for it knows nothing of what it will say.
+      if (!reply.allowed) this.#exhausted.note(limiter, cost, summary(reply, this.#rules))
+      return reply
     } catch (error) {
       if (!isStoreUnavailableError(error) || this.#onStoreError === undefined) throw error
       emit(onEvent, { name: 'holdfast.guard.fail_open', key: this.#key, error })

@@ -10,6 +10,7 @@ import {
   scope,
 } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
+import { fails, faultyAdapter } from '../support/faulty-adapter.ts'
 
 /** A limiter on a clock that stands still until it is moved. */
 function limiterAt(options: Partial<ConstructorParameters<typeof RateLimiter>[0]> = {}) {
@@ -365,6 +366,20 @@ describe('with the store away', () => {
     expect((await limiter.consume()).allowed).toBe(true)
     expect((await limiter.consume()).allowed).toBe(false)
   })
+
+  test.each(['deny', 'local'] as const)(
+    'what `%s` refuses meanwhile is not refused any more once it is back',
+    async (onStoreError) => {
+      const provider = faultyAdapter()
+      const key = `back-${onStoreError}`
+      const limiter = new RateLimiter({ provider, key, limit: 1, window: 3_600_000, onStoreError })
+      provider.always('rates.consume', fails(new Error('gone')))
+      await limiter.consume()
+      expect((await limiter.consume()).allowed).toBe(false)
+      provider.always('rates.consume', undefined)
+      expect((await limiter.consume()).allowed).toBe(true)
+    },
+  )
 })
 
 test('a task is charged for each attempt, and refused with a RateLimitedError', async () => {
