@@ -178,6 +178,13 @@ test('what is known to be exhausted is refused without asking the store', async 
   expect((await limiter.consume()).allowed).toBe(true)
 })
 
+test('a refusal that is known says nothing of a larger cost: the store says when it fits', async () => {
+  const { limiter } = limiterAt()
+  await limiter.consume({ cost: 10 })
+  expect((await limiter.consume({ cost: 1 })).retryAfter).toBe(100)
+  expect((await limiter.consume({ cost: 5 })).retryAfter).toBe(500)
+})
+
 describe('a reservation', () => {
   test('spends nothing when it is let go, and its units once when it is spent', async () => {
     const { limiter } = limiterAt()
