@@ -229,7 +229,8 @@ export class RateLimiter {
   }
 
   /**
-   * Waits until the units could be spent, and spends them; callers of this process wait in turn.
+   * Waits until the units could be spent, and spends them; callers of this process wait in turn, but for one with a
+   * `timeout` of 0, who waits for nobody.
    *
    * @throws RateLimitedError at once when that would take longer than `timeout`
    * @throws AbortedError when the signal aborted first
@@ -257,7 +258,7 @@ export class RateLimiter {
     const ended = (outcome: string): void =>
       sample('rate_limiter.wait.duration', { name: this.#name, outcome }, (now() - started) / 1000)
     try {
-      const decision = await this.#turns.take(key, patience, async () => {
+      const spend = async (): Promise<RateDecision> => {
         for (;;) {
           const decision = await patience.within(this.consume({ key: options.key, cost }))
           if (decision.allowed) return decision
@@ -265,7 +266,9 @@ export class RateLimiter {
           if (decision.retryAfter > left) throw tooLong(decision)
           await sleep(Math.max(decision.retryAfter, SHORTEST_WAIT), patience)
         }
-      })
+      }
+      // Whoever tries once waits for nobody.
+      const decision = await (timeout === 0 ? spend() : this.#turns.take(key, patience, spend))
       ended('allowed')
       return decision
     } catch (error) {

@@ -330,6 +330,19 @@ describe('waiting', () => {
     })
   })
 
+  test('that may not wait is answered at once, whoever waits before it', async () => {
+    const { limiter } = limiterAt({ limit: 1 })
+    await limiter.consume()
+    const controller = new AbortController()
+    const before = limiter.wait({ signal: controller.signal })
+    await expect(limiter.wait({ timeout: 0 })).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_RATE_LIMITED',
+      retryAfter: expect.toSatisfy((ms: number) => ms > 500),
+    })
+    controller.abort()
+    await before.catch(() => {})
+  })
+
   test('ends with the signal, and lets the next one go on', async () => {
     const limiter = new RateLimiter({ key: 'wait-aborted', limit: 20, window: 1_000, burst: 1 })
     await limiter.consume()
