@@ -269,6 +269,17 @@ describe('a warmer', () => {
     expect([all[0].coverage(), ...steps]).toEqual([1, 'half', 'whole'])
   })
 
+  test('is refreshed no later for being asked whether it is ready', async () => {
+    const { all, load, loads } = warmers()
+    all[0].register('a', { fetcher: load, ttl: 10_000, refreshThreshold: 0.5 })
+    await time.settle()
+    for (let probe = 0; probe < 90; probe++) {
+      await all[0].ready({ timeout: 50 })
+      await time.pass(100)
+    }
+    expect(loads()).toBe(2)
+  })
+
   test('that is not ready in time says how far it is', async () => {
     const { all, slow } = warmers()
     all[0].register('a', { fetcher: slow })
