@@ -116,7 +116,7 @@ export interface WarmedEntry<T> {
    * @throws StoreUnavailableError when the store did not answer
    */
   invalidate(): Promise<void>
-  /** Stops keeping it warm. */
+  /** Stops keeping it warm: what is read of it from now on is not remembered. */
   unregister(): void
 }
 
@@ -194,8 +194,9 @@ export class CacheWarmer {
     this.#entries = new CacheEntries({
       provider: this.#provider,
       name: this.#name,
-      // What is registered is remembered, however much it is.
+      // What is registered is remembered, however much it is, and nothing else.
       maxEntries: Number.POSITIVE_INFINITY,
+      remembers: (key) => this.#warmed.has(key),
       lease: 10_000,
       loadTimeout: expectDuration('loadTimeout', loadTimeout),
       maxBytes: 2 ** 29,
