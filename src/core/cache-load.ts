@@ -4,7 +4,7 @@ import { type CacheStore, type Claim, heldFrom } from './cache-store.ts'
 import { type CachedValue, decodeCached, encodeCached } from './cached-value.ts'
 import { after, now, type Timer } from './clock.ts'
 import { TimeoutError } from './errors.ts'
-import { emit, type HoldfastEvent } from './events.ts'
+import { callBack, emit, type HoldfastEvent } from './events.ts'
 import { Lease } from './lease.ts'
 import type { Held } from './memory-tier.ts'
 
@@ -232,14 +232,7 @@ export class Load<T> {
   }
 
   #callBack(call: () => unknown): void {
-    const failed = (error: unknown): void =>
-      this.#emit({ name: 'holdfast.callback.failed', key: this.#terms.key, error })
-    try {
-      const returned = call()
-      if (returned instanceof Promise) returned.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    callBack(call, { key: this.#terms.key, onEvent: this.#ground.store.provider.onEvent })
   }
 
   #emit(event: HoldfastEvent): void {

@@ -7,7 +7,7 @@ import { now } from './clock.ts'
 import { defaultAdapter } from './default-adapter.ts'
 import { isHoldfastError } from './error-guards.ts'
 import { CircuitOpenError, InvalidArgumentError } from './errors.ts'
-import { emit } from './events.ts'
+import { callBack, emit } from './events.ts'
 import {
   expectDuration,
   expectFunction,
@@ -352,11 +352,7 @@ export class CircuitBreaker {
       message: phase,
     })
     for (const listener of this.#listeners) {
-      try {
-        listener(phase, previous)
-      } catch (error) {
-        emit(this.#onEvent, { name: 'holdfast.callback.failed', key: this.#key, error })
-      }
+      callBack(() => listener(phase, previous), { key: this.#key, onEvent: this.#onEvent })
     }
   }
 

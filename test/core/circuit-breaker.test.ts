@@ -7,6 +7,7 @@ import {
   type BreakerProvider,
   CircuitBreaker,
   type CircuitBreakerOptions,
+  type HoldfastEvent,
   MemoryAdapter,
   scope,
 } from '../../src/index.ts'
@@ -338,10 +339,15 @@ describe('by hand', () => {
   })
 
   test('listeners hear every change, and cannot do harm', async () => {
-    const [breaker] = breakers(1)
+    const events: HoldfastEvent[] = []
+    const onEvent = (event: HoldfastEvent): void => void events.push(event)
+    const [breaker] = breakers(1, { stateProvider: new MemoryAdapter({ onEvent }) })
     const heard: string[] = []
     breaker.on('stateChange', () => {
       throw new Error('broken listener')
+    })
+    breaker.on('stateChange', async () => {
+      throw new Error('broken later')
     })
     const off = breaker.on('stateChange', (state, previous) => heard.push(`${previous} → ${state}`))
     await failing(breaker, 4)
@@ -350,6 +356,11 @@ describe('by hand', () => {
     off()
     await failing(breaker, 3)
     expect(heard).toEqual(['closed → open', 'open → half_open', 'half_open → closed'])
+    const faults = events.filter(({ name }) => name === 'holdfast.callback.failed')
+    expect(faults.slice(0, 2)).toMatchObject([
+      { key: 'api', error: { message: 'broken listener' } },
+      { key: 'api', error: { message: 'broken later' } },
+    ])
   })
 })
 
