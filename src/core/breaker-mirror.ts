@@ -108,7 +108,7 @@ export class BreakerMirror {
   /** To be called with every call: brings an old view up to date behind it, and waits only for the very first one. */
   touch(): Promise<void> | undefined {
     const age = now() - this.#syncedAt
-    if (age < SYNC_EVERY) return this.#first
+    if (this.#first || age < SYNC_EVERY) return this.#first
     this.#syncedAt = now()
     const synced = quietly(() => this.report())
     if (!this.#listens) void quietly(() => this.#listen())
