@@ -2,7 +2,7 @@
 import { quietly } from '../telemetry/index.ts'
 import { attemptId } from './attempt-id.ts'
 import { after, now, type Timer } from './clock.ts'
-import { isStoreUnavailableError } from './error-guards.ts'
+import { emit } from './events.ts'
 import type { Adapter, BreakerPhase, BreakerView, Listening, Outcomes } from './ports.ts'
 import { callStore } from './store-call.ts'
 
@@ -53,6 +53,7 @@ const forgotten = new FinalizationRegistry<Listening>((listening) => listening.c
 export class BreakerMirror {
   readonly #shared: BreakerProvider
   readonly #local: BreakerProvider
+  readonly #key: string
   readonly #name: string
   readonly #window: number
   readonly #changed: (standing: Standing, previous: Standing) => void
@@ -85,6 +86,7 @@ export class BreakerMirror {
   }) {
     this.#shared = terms.shared
     this.#local = terms.local
+    this.#key = terms.key
     this.#name = `breaker:${terms.key}`
     this.#window = terms.window
     this.#changed = terms.changed
@@ -141,7 +143,7 @@ export class BreakerMirror {
   async move(phase: BreakerPhase, openFor: number, trips: number): Promise<void> {
     const move = { breaker: this.#name, phase, openFor, trips, channel: this.#name }
     const view = await this.#ask(({ counts }, generation) => counts.move({ ...move, generation }))
-    if (view) this.#adopt(view)
+    this.#adopt(view)
   }
 
   /** A permit to probe, of which there are `most` in all processes; else in how many milliseconds to ask again. */
@@ -165,7 +167,7 @@ export class BreakerMirror {
       resource = `probe:${this.#name}:${generation}`
       return asked.grants.acquire({ ...request, resource })
     })
-    if (reply?.state !== 'granted') return Math.max(1, reply?.hint ?? SYNC_EVERY)
+    if (reply.state !== 'granted') return Math.max(1, reply.hint)
     return { resource, id, backend, validUntil: sentAt + lease }
   }
 
@@ -203,31 +205,30 @@ export class BreakerMirror {
     )
     this.#syncedAt = now()
     this.#sent = NONE
-    if (!view) return
     this.#adopt(view)
     await this.#decide(this.#standing)
   }
 
-  /** Asks the store, or this process's memory while the store is away. */
-  async #ask<T>(
-    call: (backend: BreakerProvider, generation: number) => Promise<T>,
-  ): Promise<T | undefined> {
+  /** Asks the store, or this process's memory while the store has no answer that is of use. */
+  async #ask<T>(call: (backend: BreakerProvider, generation: number) => Promise<T>): Promise<T> {
     if (!this.isLocal) {
       try {
         const deadline = Math.min(this.#shared.deadline, LONGEST_CALL)
         const ask = () => call(this.#shared, this.#standing.generation)
-        return await callStore(this.#name, deadline, ask).answer
+        return await callStore(this.#key, deadline, ask).answer
       } catch (error) {
-        if (!isStoreUnavailableError(error)) return undefined
-        this.#awayUntil = now() + SYNC_EVERY
-        await this.#goLocal()
+        await this.#goLocal(error)
       }
     }
     return call(this.#local, this.#standing.generation)
   }
 
-  /** Carries the standing over to this process's memory. */
-  async #goLocal(): Promise<void> {
+  /** Leaves the store alone for a while, and carries the standing over to this process's memory. */
+  async #goLocal(error: unknown): Promise<void> {
+    if (!this.isLocal) {
+      emit(this.#shared.onEvent, { name: 'holdfast.guard.fail_open', key: this.#key, error })
+    }
+    this.#awayUntil = now() + SYNC_EVERY
     const { phase, openUntil, trips, totals, generation } = this.#standing
     const probe = { breaker: this.#name, window: this.#window, reporter: attemptId(), sequence: 1 }
     const local = await this.#local.counts.report({ ...probe, generation, outcomes: NONE })

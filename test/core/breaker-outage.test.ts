@@ -1,14 +1,15 @@
 // Circuit breakers over a store that fails, hangs or answers late: what they know, and whom they let through.
 
 import { expect, test } from 'vitest'
-import { CircuitBreaker, type CircuitBreakerOptions } from '../../src/index.ts'
+import { CircuitBreaker, type CircuitBreakerOptions, StoreCorruptError } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { fakeTime } from '../support/fake-time.ts'
-import { answersAfter, faultyAdapter } from '../support/faulty-adapter.ts'
+import { answersAfter, fails, faultyAdapter } from '../support/faulty-adapter.ts'
 
 const time = fakeTime()
 
 const work = () => 'answer'
+const fail = () => Promise.reject(new Error('down'))
 const isOpen = { code: 'ERR_HOLDFAST_CIRCUIT_OPEN' }
 
 /** Breakers of two processes, of which the second one always reaches the store. */
@@ -32,4 +33,14 @@ test('every call waits for the first answer of the store, however long it takes'
   calls.push(breaker.execute(work))
   gate.resolve()
   for (const call of await Promise.allSettled(calls)) expect(call).toMatchObject({ reason: isOpen })
+})
+
+test('over a store whose record is not ours the process decides alone, and an event says so', async () => {
+  const { provider, breaker } = breakers()
+  const error = new StoreCorruptError('Not ours', { key: 'api' })
+  provider.always('counts.report', fails(error))
+  for (let call = 0; call < 3; call++) await breaker.execute(fail).catch(() => {})
+  await expect(breaker.execute(work)).rejects.toMatchObject(isOpen)
+  const told = provider.events.filter(({ name }) => name === 'holdfast.guard.fail_open')
+  expect(told).toEqual([{ name: 'holdfast.guard.fail_open', key: 'api', error }])
 })
