@@ -31,6 +31,14 @@ export interface Probe {
   readonly validUntil: number
 }
 
+type Question<T> = (backend: BreakerProvider, generation: number) => Promise<T>
+
+/** An answer, and the generation that was believed when it was asked for. */
+interface Told<T> {
+  readonly answer: T
+  readonly asked: number
+}
+
 /** Outcomes are reported together, at the latest after this many milliseconds. */
 const REPORT_AFTER = 100
 /** How long a view may be old while calls are made, and how long a store that was away is left alone. */
@@ -142,8 +150,7 @@ export class BreakerMirror {
   /** Makes a transition from the standing that is believed; never rejects. */
   async move(phase: BreakerPhase, openFor: number, trips: number): Promise<void> {
     const move = { breaker: this.#name, phase, openFor, trips, channel: this.#name }
-    const view = await this.#ask(({ counts }, generation) => counts.move({ ...move, generation }))
-    this.#adopt(view)
+    this.#adopt(await this.#ask(({ counts }, generation) => counts.move({ ...move, generation })))
   }
 
   /** A permit to probe, of which there are `most` in all processes; else in how many milliseconds to ask again. */
@@ -162,12 +169,12 @@ export class BreakerMirror {
     }
     let backend = this.#shared
     let resource = ''
-    const reply = await this.#ask((asked, generation) => {
+    const { answer } = await this.#ask((asked, generation) => {
       backend = asked
       resource = `probe:${this.#name}:${generation}`
       return asked.grants.acquire({ ...request, resource })
     })
-    if (reply.state !== 'granted') return Math.max(1, reply.hint)
+    if (answer.state !== 'granted') return Math.max(1, answer.hint)
     return { resource, id, backend, validUntil: sentAt + lease }
   }
 
@@ -200,27 +207,28 @@ export class BreakerMirror {
       reporter: this.#reporter,
       sequence: ++this.#sequence,
     }
-    const view = await this.#ask(({ counts }, generation) =>
+    const told = await this.#ask(({ counts }, generation) =>
       counts.report({ ...report, generation }),
     )
     this.#syncedAt = now()
     this.#sent = NONE
-    this.#adopt(view)
+    this.#adopt(told)
     await this.#decide(this.#standing)
   }
 
   /** Asks the store, or this process's memory while the store has no answer that is of use. */
-  async #ask<T>(call: (backend: BreakerProvider, generation: number) => Promise<T>): Promise<T> {
+  async #ask<T>(question: Question<T>): Promise<Told<T>> {
     if (!this.isLocal) {
       try {
         const deadline = Math.min(this.#shared.deadline, LONGEST_CALL)
-        const ask = () => call(this.#shared, this.#standing.generation)
-        return await callStore(this.#key, deadline, ask).answer
+        const { generation } = this.#standing
+        return await callStore(this.#key, deadline, () => ask(question, this.#shared, generation))
+          .answer
       } catch (error) {
         await this.#goLocal(error)
       }
     }
-    return call(this.#local, this.#standing.generation)
+    return ask(question, this.#local, this.#standing.generation)
   }
 
   /** Leaves the store alone for a while, and carries the standing over to this process's memory. */
@@ -255,8 +263,12 @@ export class BreakerMirror {
     }
   }
 
-  #adopt({ generation, phase, remaining, trips, totals }: BreakerView): void {
+  #adopt({ asked, answer }: Told<BreakerView>): void {
+    const { generation, phase, remaining, trips, totals } = answer
     const previous = this.#standing
+    // Over two connections answers overtake each other. What was asked of the latest generation and answers a lower one
+    // is believed: the store has lost its data.
+    if (asked !== previous.generation && generation < previous.generation) return
     const openUntil = phase === 'open' ? now() + remaining : 0
     this.#standing = { generation, phase, openUntil, trips, totals }
     if (generation === previous.generation) return
@@ -264,6 +276,14 @@ export class BreakerMirror {
     this.#sent = NONE
     this.#changed(this.#standing, previous)
   }
+}
+
+async function ask<T>(
+  question: Question<T>,
+  backend: BreakerProvider,
+  generation: number,
+): Promise<Told<T>> {
+  return { answer: await question(backend, generation), asked: generation }
 }
 
 function nothing(): { success: number; failure: number; slow: number } {

@@ -1,16 +1,26 @@
 // Circuit breakers over a store that fails, hangs or answers late: what they know, and whom they let through.
 
 import { expect, test } from 'vitest'
-import { CircuitBreaker, type CircuitBreakerOptions, StoreCorruptError } from '../../src/index.ts'
+import {
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  MemoryAdapter,
+  StoreCorruptError,
+} from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { fakeTime } from '../support/fake-time.ts'
-import { answersAfter, fails, faultyAdapter } from '../support/faulty-adapter.ts'
+import { answersAfter, fails, faultyAdapter, landsAfter } from '../support/faulty-adapter.ts'
 
 const time = fakeTime()
 
 const work = () => 'answer'
 const fail = () => Promise.reject(new Error('down'))
 const isOpen = { code: 'ERR_HOLDFAST_CIRCUIT_OPEN' }
+
+const lost = {
+  ...{ breaker: 'breaker:api', generation: 0, window: 1_000, reporter: 'somebody', sequence: 1 },
+  outcomes: { success: 0, failure: 0, slow: 0 },
+}
 
 /** Breakers of two processes, of which the second one always reaches the store. */
 function breakers(options: CircuitBreakerOptions = {}) {
@@ -43,4 +53,39 @@ test('over a store whose record is not ours the process decides alone, and an ev
   await expect(breaker.execute(work)).rejects.toMatchObject(isOpen)
   const told = provider.events.filter(({ name }) => name === 'holdfast.guard.fail_open')
   expect(told).toEqual([{ name: 'holdfast.guard.fail_open', key: 'api', error }])
+})
+
+test('an answer that was overtaken by a later one does not set the breaker back', async () => {
+  const { provider, breaker } = breakers({ failureThreshold: 1 })
+  const states: string[] = []
+  breaker.on('stateChange', (state) => states.push(state))
+  await breaker.execute(fail).catch(() => {})
+  await time.pass(1_000)
+  const [asked, gate] = [deferred(), deferred()]
+  provider.once('counts.report', answersAfter(gate.promise))
+  provider.once('counts.move', landsAfter(asked.promise))
+  const probed = deferred<string>()
+  const probe = breaker.execute(() => probed.promise)
+  await time.settle()
+  asked.resolve()
+  await time.settle()
+  expect(breaker.state).toBe('half_open')
+  gate.resolve()
+  await time.settle()
+  expect(breaker.state).toBe('half_open')
+  probed.resolve('answer')
+  expect(await probe).toBe('answer')
+  expect(states).toEqual(['open', 'half_open', 'closed'])
+})
+
+test('a store that has lost its data is believed, though it begins anew with lower generations', async () => {
+  const { provider, breaker, other } = breakers()
+  await other.isolate()
+  await expect(breaker.execute(work)).rejects.toMatchObject(isOpen)
+  const { counts } = new MemoryAdapter()
+  provider.always('counts.report', () => counts.report(lost) as never)
+  await time.pass(1_000)
+  await breaker.execute(work).catch(() => {})
+  await time.settle()
+  expect(breaker.state).toBe('closed')
 })
