@@ -149,8 +149,27 @@ export class BreakerMirror {
 
   /** Makes a transition from the standing that is believed; never rejects. */
   async move(phase: BreakerPhase, openFor: number, trips: number): Promise<void> {
-    const move = { breaker: this.#name, phase, openFor, trips, channel: this.#name }
-    this.#adopt(await this.#ask(({ counts }, generation) => counts.move({ ...move, generation })))
+    this.#adopt(await this.#ask(this.#moving(phase, openFor, trips)))
+  }
+
+  /**
+   * Makes a transition however the breaker stands.
+   *
+   * Rejects when the store could not be asked: then it is made in this process, until the store is back.
+   */
+  async force(phase: BreakerPhase): Promise<void> {
+    const moving = this.#moving(phase, 1, 0)
+    // Also when it was away a moment ago.
+    this.#awayUntil = 0
+    try {
+      // Others may make a transition meanwhile.
+      do this.#adopt(await this.#askStore(moving))
+      while (this.#standing.phase !== phase)
+    } catch (error) {
+      await this.#goLocal(error)
+      this.#adopt(await this.#ask(moving))
+      throw error
+    }
   }
 
   /** A permit to probe, of which there are `most` in all processes; else in how many milliseconds to ask again. */
@@ -220,15 +239,23 @@ export class BreakerMirror {
   async #ask<T>(question: Question<T>): Promise<Told<T>> {
     if (!this.isLocal) {
       try {
-        const deadline = Math.min(this.#shared.deadline, LONGEST_CALL)
-        const { generation } = this.#standing
-        return await callStore(this.#key, deadline, () => ask(question, this.#shared, generation))
-          .answer
+        return await this.#askStore(question)
       } catch (error) {
         await this.#goLocal(error)
       }
     }
     return ask(question, this.#local, this.#standing.generation)
+  }
+
+  #askStore<T>(question: Question<T>): Promise<Told<T>> {
+    const deadline = Math.min(this.#shared.deadline, LONGEST_CALL)
+    const { generation } = this.#standing
+    return callStore(this.#key, deadline, () => ask(question, this.#shared, generation)).answer
+  }
+
+  #moving(phase: BreakerPhase, openFor: number, trips: number): Question<BreakerView> {
+    const move = { breaker: this.#name, phase, openFor, trips, channel: this.#name }
+    return ({ counts }, generation) => counts.move({ ...move, generation })
   }
 
   /** Leaves the store alone for a while, and carries the standing over to this process's memory. */

@@ -194,18 +194,22 @@ export class CircuitBreaker {
     )
   }
 
-  /** Keeps the breaker open, in all processes, until it is reset. */
+  /**
+   * Keeps the breaker open, in all processes, until it is reset.
+   *
+   * @throws StoreUnavailableError when the store did not answer: then it is open in this process, and only until the
+   * store is back
+   * @throws StoreCorruptError when what the store holds is no breaker; as above
+   */
   async isolate(): Promise<void> {
     await this.#mirror.touch()
-    await this.#mirror.report()
-    await this.#mirror.move('isolated', 1, 0)
+    await this.#mirror.force('isolated')
   }
 
-  /** Closes the breaker in all processes, and forgets what was counted. */
+  /** Closes the breaker in all processes, and forgets what was counted. Throws as {@link CircuitBreaker.isolate}. */
   async reset(): Promise<void> {
     await this.#mirror.touch()
-    await this.#mirror.report()
-    await this.#mirror.move('closed', 1, 0)
+    await this.#mirror.force('closed')
   }
 
   /** Tells of every change of the state; the function returned takes the listener back. */

@@ -1,15 +1,23 @@
 // Circuit breakers over a store that fails, hangs or answers late: what they know, and whom they let through.
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   CircuitBreaker,
   type CircuitBreakerOptions,
   MemoryAdapter,
   StoreCorruptError,
+  StoreUnavailableError,
 } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { fakeTime } from '../support/fake-time.ts'
-import { answersAfter, fails, faultyAdapter, landsAfter } from '../support/faulty-adapter.ts'
+import {
+  answersAfter,
+  type Fault,
+  type FaultyAdapter,
+  fails,
+  faultyAdapter,
+  landsAfter,
+} from '../support/faulty-adapter.ts'
 
 const time = fakeTime()
 
@@ -30,6 +38,13 @@ function breakers(options: CircuitBreakerOptions = {}) {
     provider,
     breaker: new CircuitBreaker({ ...shared, stateProvider: provider }),
     other: new CircuitBreaker({ ...shared, stateProvider: provider.store }),
+  }
+}
+
+/** Takes the store away, or brings it back. */
+function away(provider: FaultyAdapter, fault: Fault | undefined): void {
+  for (const call of ['counts.report', 'counts.move', 'grants.acquire'] as const) {
+    provider.always(call, fault)
   }
 }
 
@@ -88,4 +103,47 @@ test('a store that has lost its data is believed, though it begins anew with low
   await breaker.execute(work).catch(() => {})
   await time.settle()
   expect(breaker.state).toBe('closed')
+})
+
+describe('a transition by hand', () => {
+  test('is made whatever others do meanwhile', async () => {
+    const { provider, breaker, other } = breakers({ failureThreshold: 1 })
+    await breaker.execute(work)
+    provider.once('counts.move', async (carryOut) => {
+      await other.execute(fail).catch(() => {})
+      return carryOut()
+    })
+    await breaker.isolate()
+    await time.settle()
+    expect([breaker.state, other.state]).toEqual(['isolated', 'isolated'])
+    await other.reset()
+    await time.settle()
+    expect(await breaker.execute(work)).toBe('answer')
+  })
+
+  test('throws when the store is away: it holds in this process, until the store is back', async () => {
+    const { provider, breaker } = breakers()
+    await breaker.execute(work)
+    away(provider, fails(new StoreUnavailableError('gone', { outcome: 'none' })))
+    const refusal = { code: 'ERR_HOLDFAST_STORE_UNAVAILABLE', outcome: 'none' }
+    await expect(breaker.isolate()).rejects.toMatchObject(refusal)
+    await expect(breaker.execute(work)).rejects.toMatchObject(isOpen)
+    await expect(breaker.reset()).rejects.toMatchObject(refusal)
+    expect(await breaker.execute(work)).toBe('answer')
+    await expect(breaker.isolate()).rejects.toMatchObject(refusal)
+    away(provider, undefined)
+    await time.pass(1_500)
+    await breaker.execute(work).catch(() => {})
+    await time.settle()
+    expect(breaker.state).toBe('closed')
+  })
+
+  test('asks the store, though it was away a moment ago', async () => {
+    const { provider, breaker, other } = breakers()
+    provider.once('counts.report', fails(new Error('gone')))
+    await breaker.execute(work)
+    await breaker.isolate()
+    await expect(other.execute(work)).rejects.toMatchObject(isOpen)
+    await expect(breaker.execute(work)).rejects.toMatchObject(isOpen)
+  })
 })
