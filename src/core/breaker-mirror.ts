@@ -162,9 +162,9 @@ export class BreakerMirror {
     // Also when it was away a moment ago.
     this.#awayUntil = 0
     try {
-      // Others may make a transition meanwhile.
+      // It was not made when others made one meanwhile, or before and this process has not heard of it.
       do this.#adopt(await this.#askStore(moving))
-      while (this.#standing.phase !== phase)
+      while (this.#standing.phase !== phase || hasCounted(this.#standing))
     } catch (error) {
       await this.#goLocal(error)
       this.#adopt(await this.#ask(moving))
@@ -311,6 +311,10 @@ async function ask<T>(
   generation: number,
 ): Promise<Told<T>> {
   return { answer: await question(backend, generation), asked: generation }
+}
+
+function hasCounted({ totals: { success, failure } }: Standing): boolean {
+  return success + failure > 0
 }
 
 function nothing(): { success: number; failure: number; slow: number } {

@@ -121,6 +121,22 @@ describe('a transition by hand', () => {
     expect(await breaker.execute(work)).toBe('answer')
   })
 
+  test('forgets what was counted, by a process too that has not heard of the last transition', async () => {
+    const { provider, breaker, other } = breakers()
+    provider.always('signals.listen', fails(new Error('no messages')))
+    await breaker.execute(work)
+    await time.pass(200)
+    await other.isolate()
+    await other.reset()
+    for (let call = 0; call < 2; call++) await other.execute(fail).catch(() => {})
+    await time.pass(500)
+    await breaker.reset()
+    await time.settle()
+    await other.execute(fail).catch(() => {})
+    await time.pass(500)
+    expect(other.state).toBe('closed')
+  })
+
   test('throws when the store is away: it holds in this process, until the store is back', async () => {
     const { provider, breaker } = breakers()
     await breaker.execute(work)
