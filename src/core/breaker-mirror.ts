@@ -4,7 +4,8 @@ import { attemptId } from './attempt-id.ts'
 import { after, now, type Timer } from './clock.ts'
 import { emit } from './events.ts'
 import type { Adapter, BreakerPhase, BreakerView, Listening, Outcomes } from './ports.ts'
-import { callStore } from './store-call.ts'
+import { callStore, type StoreCall } from './store-call.ts'
+import { undo } from './undo.ts'
 
 /** What a circuit breaker needs of a store. */
 export type BreakerProvider = Pick<
@@ -26,6 +27,8 @@ export interface Standing {
 export interface Probe {
   readonly resource: string
   readonly id: string
+  /** The generation that it is for. */
+  readonly generation: number
   readonly backend: BreakerProvider
   /** Monotonic time from which its outcome counts no more. */
   readonly validUntil: number
@@ -33,9 +36,10 @@ export interface Probe {
 
 type Question<T> = (backend: BreakerProvider, generation: number) => Promise<T>
 
-/** An answer, and the generation that was believed when it was asked for. */
+/** An answer, who gave it, and the generation that was believed when it was asked for. */
 interface Told<T> {
   readonly answer: T
+  readonly backend: BreakerProvider
   readonly asked: number
 }
 
@@ -163,7 +167,7 @@ export class BreakerMirror {
     this.#awayUntil = 0
     try {
       // It was not made when others made one meanwhile, or before and this process has not heard of it.
-      do this.#adopt(await this.#askStore(moving))
+      do this.#adopt(await this.#askStore(moving).answer)
       while (this.#standing.phase !== phase || hasCounted(this.#standing))
     } catch (error) {
       await this.#goLocal(error)
@@ -186,22 +190,25 @@ export class BreakerMirror {
       inbox: { id: this.#reporter, listening: false },
       meta: {},
     }
-    let backend = this.#shared
-    let resource = ''
-    const { answer } = await this.#ask((asked, generation) => {
-      backend = asked
-      resource = `probe:${this.#name}:${generation}`
-      return asked.grants.acquire({ ...request, resource })
-    })
+    const shared = this.#shared
+    const resourceOf = (generation: number): string => `probe:${this.#name}:${generation}`
+    const { answer, backend, asked } = await this.#ask(
+      ({ grants }, generation) => grants.acquire({ ...request, resource: resourceOf(generation) }),
+      (pending, generation) => {
+        const giveBack = () => shared.grants.release(resourceOf(generation), id)
+        const terms = { key: this.#key, lasts: lease, onEvent: shared.onEvent }
+        void undo({ ...terms, giveBack, deadline: deadlineOf(shared) }, pending)
+      },
+    )
     if (answer.state !== 'granted') return Math.max(1, answer.hint)
-    return { resource, id, backend, validUntil: sentAt + lease }
+    const resource = resourceOf(asked)
+    return { resource, id, generation: asked, backend, validUntil: sentAt + lease }
   }
 
   /** Gives a probe's permit back; never rejects, its lease ends it anyway. */
   async giveBack({ backend, resource, id }: Probe): Promise<void> {
-    await quietly(
-      () => callStore(resource, LONGEST_CALL, () => backend.grants.release(resource, id)).answer,
-    ).catch(() => {})
+    const release = () => backend.grants.release(resource, id)
+    await quietly(() => callStore(this.#key, deadlineOf(backend), release).answer).catch(() => {})
   }
 
   async #reportNext(): Promise<void> {
@@ -235,22 +242,32 @@ export class BreakerMirror {
     await this.#decide(this.#standing)
   }
 
-  /** Asks the store, or this process's memory while the store has no answer that is of use. */
-  async #ask<T>(question: Question<T>): Promise<Told<T>> {
+  /**
+   * Asks the store, or this process's memory while the store has no answer that is of use.
+   *
+   * Tells `gaveUp` of a call to the store that was given up, and may have an effect yet.
+   */
+  async #ask<T>(
+    question: Question<T>,
+    gaveUp?: (pending: Promise<unknown>, generation: number) => void,
+  ): Promise<Told<T>> {
     if (!this.isLocal) {
+      const { generation } = this.#standing
+      const { answer, underlying } = this.#askStore(question)
       try {
-        return await this.#askStore(question)
+        return await answer
       } catch (error) {
+        gaveUp?.(underlying, generation)
         await this.#goLocal(error)
       }
     }
     return ask(question, this.#local, this.#standing.generation)
   }
 
-  #askStore<T>(question: Question<T>): Promise<Told<T>> {
-    const deadline = Math.min(this.#shared.deadline, LONGEST_CALL)
+  #askStore<T>(question: Question<T>): StoreCall<Told<T>> {
     const { generation } = this.#standing
-    return callStore(this.#key, deadline, () => ask(question, this.#shared, generation)).answer
+    const call = () => ask(question, this.#shared, generation)
+    return callStore(this.#key, deadlineOf(this.#shared), call)
   }
 
   #moving(phase: BreakerPhase, openFor: number, trips: number): Question<BreakerView> {
@@ -310,7 +327,11 @@ async function ask<T>(
   backend: BreakerProvider,
   generation: number,
 ): Promise<Told<T>> {
-  return { answer: await question(backend, generation), asked: generation }
+  return { answer: await question(backend, generation), backend, asked: generation }
+}
+
+function deadlineOf({ deadline }: BreakerProvider): number {
+  return Math.min(deadline, LONGEST_CALL)
 }
 
 function hasCounted({ totals: { success, failure } }: Standing): boolean {

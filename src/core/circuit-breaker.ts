@@ -245,7 +245,12 @@ export class CircuitBreaker {
     const { halfOpenRequests, probeLease } = this.#settings
     const probe = await this.#mirror.probe(halfOpenRequests, probeLease)
     if (typeof probe === 'number') throw this.#open(Math.min(probe, 1_000))
-    return { generation: this.#mirror.standing.generation, probe }
+    if (probe.generation === this.#mirror.standing.generation) {
+      return { generation: probe.generation, probe }
+    }
+    // Meanwhile the breaker has moved on.
+    void this.#mirror.giveBack(probe)
+    return this.#admit()
   }
 
   async #call<T>(

@@ -16,6 +16,7 @@ import {
   type FaultyAdapter,
   fails,
   faultyAdapter,
+  hangs,
   landsAfter,
 } from '../support/faulty-adapter.ts'
 
@@ -31,8 +32,8 @@ const lost = {
 }
 
 /** Breakers of two processes, of which the second one always reaches the store. */
-function breakers(options: CircuitBreakerOptions = {}) {
-  const provider = faultyAdapter({ deadline: 2_000 })
+function breakers(options: CircuitBreakerOptions = {}, deadline = 2_000) {
+  const provider = faultyAdapter({ deadline })
   const shared = { key: 'api', failureThreshold: 3, resetTimeout: 1_000, ...options }
   return {
     provider,
@@ -161,5 +162,60 @@ describe('a transition by hand', () => {
     await breaker.isolate()
     await expect(other.execute(work)).rejects.toMatchObject(isOpen)
     await expect(breaker.execute(work)).rejects.toMatchObject(isOpen)
+  })
+})
+
+describe('a probe', () => {
+  /** Breakers that are about to be half-open. */
+  async function opened(deadline?: number) {
+    const all = breakers({ failureThreshold: 1, probeLease: 60_000 }, deadline)
+    await all.breaker.execute(fail).catch(() => {})
+    await time.pass(1_000)
+    return all
+  }
+
+  test('that is granted after it was given up is given back', async () => {
+    const { provider, breaker, other } = await opened()
+    const gate = deferred()
+    provider.once('grants.acquire', answersAfter(gate.promise))
+    const probe = breaker.execute(work)
+    await time.pass(2_000)
+    // By what this process knows.
+    expect(await probe).toBe('answer')
+    await expect(other.execute(work)).rejects.toMatchObject(isOpen)
+    gate.resolve()
+    await time.settle()
+    expect(await other.execute(work)).toBe('answer')
+  })
+
+  test('that is granted when the breaker has moved on is given back, and not made', async () => {
+    const { provider, breaker, other } = await opened()
+    const gate = deferred()
+    provider.once('grants.acquire', answersAfter(gate.promise))
+    let called = false
+    const probe = breaker.execute(() => {
+      called = true
+    })
+    const refused = expect(probe).rejects.toMatchObject(isOpen)
+    await time.settle()
+    await other.isolate()
+    await time.settle()
+    gate.resolve()
+    await refused
+    await time.settle()
+    expect(called).toBe(false)
+    expect(provider.count('grants.release')).toBe(1)
+  })
+
+  test('does not keep its caller waiting for longer than the deadline of the store when it is given back', async () => {
+    const { provider, breaker } = await opened(500)
+    provider.always('grants.release', hangs)
+    const probe = breaker.execute(work)
+    let answered = false
+    void probe.then(() => {
+      answered = true
+    })
+    await time.pass(500)
+    expect(answered).toBe(true)
   })
 })
