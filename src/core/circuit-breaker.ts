@@ -259,6 +259,12 @@ export class CircuitBreaker {
     admission: Admission,
     watch: Watch<'circuit_breaker.call'>,
   ): Promise<T> {
+    if (signal?.aborted) {
+      // While the breaker was asked: nothing is known of the dependency, which was not called.
+      watch.note({ outcome: 'ignored' })
+      if (admission.probe) await this.#mirror.giveBack(admission.probe)
+      throw abortError(signal, this.#key)
+    }
     const ending = new Ending()
     const started = this.#settings.slowCall ? now() : 0
     const settle = (verdict: Verdict): Promise<void> | undefined =>
@@ -266,8 +272,6 @@ export class CircuitBreaker {
     const forget =
       signal && onAbort(signal, () => void settle(isTimeout(signal.reason) ? 'failure' : 'neutral'))
     try {
-      // It may have aborted while the breaker was asked: work that only listens would never hear of it.
-      if (signal?.aborted) throw abortError(signal, this.#key)
       const value = await work(new Calling(signal))
       const settled = settle('success')
       if (settled) await settled

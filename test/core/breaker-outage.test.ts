@@ -7,6 +7,7 @@ import {
   MemoryAdapter,
   StoreCorruptError,
   StoreUnavailableError,
+  TimeoutError,
 } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { fakeTime } from '../support/fake-time.ts'
@@ -218,4 +219,24 @@ describe('a probe', () => {
     await time.pass(500)
     expect(answered).toBe(true)
   })
+})
+
+test('a timeout while the breaker is asked says nothing of the dependency, which was not called', async () => {
+  const { provider, breaker } = breakers({ failureThreshold: 1 })
+  const gate = deferred()
+  provider.once('counts.report', answersAfter(gate.promise))
+  const controller = new AbortController()
+  let called = false
+  const call = breaker.execute(
+    () => {
+      called = true
+    },
+    { signal: controller.signal },
+  )
+  const late = new TimeoutError('The task took longer than 5 ms')
+  controller.abort(late)
+  gate.resolve()
+  await expect(call).rejects.toBe(late)
+  await time.pass(200)
+  expect([called, breaker.state]).toEqual([false, 'closed'])
 })
