@@ -73,7 +73,10 @@ export interface CircuitBreakerOptions {
    * @defaultValue 30_000
    */
   readonly probeLease?: number | undefined
-  /** Whether an error says that the dependency failed; default: every error but refusals and aborts. */
+  /**
+   * Whether an error says that the dependency failed; default, and where this throws itself: every error but refusals
+   * and aborts.
+   */
   readonly isFailure?: ((error: unknown) => boolean) | undefined
   /**
    * The low-cardinality name in spans and metrics.
@@ -277,12 +280,22 @@ export class CircuitBreaker {
       if (settled) await settled
       return value
     } catch (error) {
-      const verdict = this.#settings.isFailure(error) ? 'failure' : 'neutral'
+      const verdict = this.#isFailure(error) ? 'failure' : 'neutral'
       if (verdict === 'neutral') watch.note({ outcome: 'ignored' })
       await settle(verdict)
       throw error
     } finally {
       forget?.()
+    }
+  }
+
+  /** Whether an error says that the dependency failed; as by default where the user's function fails itself. */
+  #isFailure(error: unknown): boolean {
+    try {
+      return this.#settings.isFailure(error)
+    } catch (fault) {
+      emit(this.#onEvent, { name: 'holdfast.callback.failed', key: this.#key, error: fault })
+      return saysThatItFailed(error)
     }
   }
 

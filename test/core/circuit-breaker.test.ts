@@ -212,6 +212,26 @@ describe('what counts', () => {
     expect(breaker.state).toBe('open')
   })
 
+  test('an error of which isFailure throws, as if it were not given; and the caller gets that error', async () => {
+    const events: HoldfastEvent[] = []
+    const onEvent = (event: HoldfastEvent): void => void events.push(event)
+    const isFailure = (error: unknown) =>
+      (error as { response: { status: number } }).response.status >= 500
+    const stateProvider = new MemoryAdapter({ onEvent })
+    const [breaker] = breakers(1, { failureThreshold: 1, isFailure, stateProvider })
+    await expect(breaker.execute(fail)).rejects.toThrow('down')
+    expect(breaker.state).toBe('open')
+    await pause(50)
+    // A probe too, whose place is then free.
+    await expect(breaker.execute(fail)).rejects.toThrow('down')
+    expect(breaker.state).toBe('open')
+    const faults = events.filter(({ name }) => name === 'holdfast.callback.failed')
+    expect(faults).toMatchObject([
+      { key: 'api', error: expect.any(TypeError) },
+      { key: 'api', error: expect.any(TypeError) },
+    ])
+  })
+
   test('a dependency that only hangs, through the timeout', async () => {
     const [breaker] = breakers(1)
     await using s = scope({ disposeTimeout: 1 })
