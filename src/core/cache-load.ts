@@ -185,10 +185,9 @@ export class Load<T> {
     const held = heldFrom(cached, { age: 0, meta }, now(), staleFor)
     const answer = { ...unkept, value: cached.value }
     if (!claim) {
-      // There is nobody to ask, and so nothing to miss.
-      const always = Number.POSITIVE_INFINITY
-      this.#flight.adopt(held, always)
-      return { ...answer, asOf: always }
+      // While nobody can be asked there is nothing to miss; once the store is back, it may have changed since.
+      this.#flight.adopt(held, begun)
+      return { ...answer, asOf: store.away ? Number.POSITIVE_INFINITY : begun }
     }
     const kept = await store.keep(claim, { value: text, ttl: ttl + staleFor, freshFor, meta })
     if (kept) {
