@@ -83,6 +83,8 @@ export class BreakerMirror {
   #syncedAt = Number.NEGATIVE_INFINITY
   #first: Promise<void> | undefined
   #awayUntil = 0
+  /** The way from the store to this process's memory. */
+  #leaving: Promise<void> | undefined
   #listens = false
 
   constructor(terms: {
@@ -275,12 +277,20 @@ export class BreakerMirror {
     return ({ counts }, generation) => counts.move({ ...move, generation })
   }
 
-  /** Leaves the store alone for a while, and carries the standing over to this process's memory. */
-  async #goLocal(error: unknown): Promise<void> {
-    if (!this.isLocal) {
+  /** Leaves the store alone for a while; all who find it away at once carry the standing over together. */
+  #goLocal(error: unknown): Promise<void> {
+    if (!this.isLocal && !this.#leaving) {
       emit(this.#shared.onEvent, { name: 'holdfast.guard.fail_open', key: this.#key, error })
     }
-    this.#awayUntil = now() + SYNC_EVERY
+    this.#leaving ??= this.#carryOver().finally(() => {
+      this.#leaving = undefined
+      this.#awayUntil = now() + SYNC_EVERY
+    })
+    return this.#leaving
+  }
+
+  /** Carries the standing over to this process's memory. */
+  async #carryOver(): Promise<void> {
     const { phase, openUntil, trips, totals, generation } = this.#standing
     const probe = { breaker: this.#name, window: this.#window, reporter: attemptId(), sequence: 1 }
     const local = await this.#local.counts.report({ ...probe, generation, outcomes: NONE })

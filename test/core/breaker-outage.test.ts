@@ -168,8 +168,8 @@ describe('a transition by hand', () => {
 
 describe('a probe', () => {
   /** Breakers that are about to be half-open. */
-  async function opened(deadline?: number) {
-    const all = breakers({ failureThreshold: 1, probeLease: 60_000 }, deadline)
+  async function opened(deadline?: number, options: CircuitBreakerOptions = {}) {
+    const all = breakers({ failureThreshold: 1, probeLease: 60_000, ...options }, deadline)
     await all.breaker.execute(fail).catch(() => {})
     await time.pass(1_000)
     return all
@@ -206,6 +206,18 @@ describe('a probe', () => {
     await time.settle()
     expect(called).toBe(false)
     expect(provider.count('grants.release')).toBe(1)
+  })
+
+  test('that succeeded counts once when the store goes away, however many are asked for at that moment', async () => {
+    const { provider, breaker } = await opened(500, { halfOpenRequests: 3 })
+    expect(await breaker.execute(work)).toBe('answer')
+    away(provider, fails(new Error('gone')))
+    const pending = Array.from({ length: 3 }, () => breaker.execute(() => new Promise(() => {})))
+    await time.pass(1_500)
+    const one = breaker.execute(work)
+    await Promise.race([one, ...pending]).catch(() => {})
+    await time.settle()
+    expect(breaker.state).toBe('half_open')
   })
 
   test('does not keep its caller waiting for longer than the deadline of the store when it is given back', async () => {
