@@ -2,9 +2,10 @@
 import { quietly } from '../telemetry/index.ts'
 import { attemptId } from './attempt-id.ts'
 import { after, now, type Timer } from './clock.ts'
-import { isStoreUnavailableError } from './error-guards.ts'
+import { emit } from './events.ts'
 import type { Adapter, BreakerPhase, BreakerView, Listening, Outcomes } from './ports.ts'
-import { callStore } from './store-call.ts'
+import { callStore, type StoreCall } from './store-call.ts'
+import { undo } from './undo.ts'
 
 /** What a circuit breaker needs of a store. */
 export type BreakerProvider = Pick<
@@ -26,9 +27,20 @@ export interface Standing {
 export interface Probe {
   readonly resource: string
   readonly id: string
+  /** The generation that it is for. */
+  readonly generation: number
   readonly backend: BreakerProvider
   /** Monotonic time from which its outcome counts no more. */
   readonly validUntil: number
+}
+
+type Question<T> = (backend: BreakerProvider, generation: number) => Promise<T>
+
+/** An answer, who gave it, and the generation that was believed when it was asked for. */
+interface Told<T> {
+  readonly answer: T
+  readonly backend: BreakerProvider
+  readonly asked: number
 }
 
 /** Outcomes are reported together, at the latest after this many milliseconds. */
@@ -53,6 +65,7 @@ const forgotten = new FinalizationRegistry<Listening>((listening) => listening.c
 export class BreakerMirror {
   readonly #shared: BreakerProvider
   readonly #local: BreakerProvider
+  readonly #key: string
   readonly #name: string
   readonly #window: number
   readonly #changed: (standing: Standing, previous: Standing) => void
@@ -70,6 +83,8 @@ export class BreakerMirror {
   #syncedAt = Number.NEGATIVE_INFINITY
   #first: Promise<void> | undefined
   #awayUntil = 0
+  /** The way from the store to this process's memory. */
+  #leaving: Promise<void> | undefined
   #listens = false
 
   constructor(terms: {
@@ -85,6 +100,7 @@ export class BreakerMirror {
   }) {
     this.#shared = terms.shared
     this.#local = terms.local
+    this.#key = terms.key
     this.#name = `breaker:${terms.key}`
     this.#window = terms.window
     this.#changed = terms.changed
@@ -108,7 +124,7 @@ export class BreakerMirror {
   /** To be called with every call: brings an old view up to date behind it, and waits only for the very first one. */
   touch(): Promise<void> | undefined {
     const age = now() - this.#syncedAt
-    if (age < SYNC_EVERY) return this.#first
+    if (this.#first || age < SYNC_EVERY) return this.#first
     this.#syncedAt = now()
     const synced = quietly(() => this.report())
     if (!this.#listens) void quietly(() => this.#listen())
@@ -139,9 +155,27 @@ export class BreakerMirror {
 
   /** Makes a transition from the standing that is believed; never rejects. */
   async move(phase: BreakerPhase, openFor: number, trips: number): Promise<void> {
-    const move = { breaker: this.#name, phase, openFor, trips, channel: this.#name }
-    const view = await this.#ask(({ counts }, generation) => counts.move({ ...move, generation }))
-    if (view) this.#adopt(view)
+    this.#adopt(await this.#ask(this.#moving(phase, openFor, trips)))
+  }
+
+  /**
+   * Makes a transition however the breaker stands.
+   *
+   * Rejects when the store could not be asked: then it is made in this process, until the store is back.
+   */
+  async force(phase: BreakerPhase): Promise<void> {
+    const moving = this.#moving(phase, 1, 0)
+    // Also when it was away a moment ago.
+    this.#awayUntil = 0
+    try {
+      // It was not made when others made one meanwhile, or before and this process has not heard of it.
+      do this.#adopt(await this.#askStore(moving).answer)
+      while (this.#standing.phase !== phase || hasCounted(this.#standing))
+    } catch (error) {
+      await this.#goLocal(error)
+      this.#adopt(await this.#ask(moving))
+      throw error
+    }
   }
 
   /** A permit to probe, of which there are `most` in all processes; else in how many milliseconds to ask again. */
@@ -158,22 +192,25 @@ export class BreakerMirror {
       inbox: { id: this.#reporter, listening: false },
       meta: {},
     }
-    let backend = this.#shared
-    let resource = ''
-    const reply = await this.#ask((asked, generation) => {
-      backend = asked
-      resource = `probe:${this.#name}:${generation}`
-      return asked.grants.acquire({ ...request, resource })
-    })
-    if (reply?.state !== 'granted') return Math.max(1, reply?.hint ?? SYNC_EVERY)
-    return { resource, id, backend, validUntil: sentAt + lease }
+    const shared = this.#shared
+    const resourceOf = (generation: number): string => `probe:${this.#name}:${generation}`
+    const { answer, backend, asked } = await this.#ask(
+      ({ grants }, generation) => grants.acquire({ ...request, resource: resourceOf(generation) }),
+      (pending, generation) => {
+        const giveBack = () => shared.grants.release(resourceOf(generation), id)
+        const terms = { key: this.#key, lasts: lease, onEvent: shared.onEvent }
+        void undo({ ...terms, giveBack, deadline: deadlineOf(shared) }, pending)
+      },
+    )
+    if (answer.state !== 'granted') return Math.max(1, answer.hint)
+    const resource = resourceOf(asked)
+    return { resource, id, generation: asked, backend, validUntil: sentAt + lease }
   }
 
   /** Gives a probe's permit back; never rejects, its lease ends it anyway. */
   async giveBack({ backend, resource, id }: Probe): Promise<void> {
-    await quietly(
-      () => callStore(resource, LONGEST_CALL, () => backend.grants.release(resource, id)).answer,
-    ).catch(() => {})
+    const release = () => backend.grants.release(resource, id)
+    await quietly(() => callStore(this.#key, deadlineOf(backend), release).answer).catch(() => {})
   }
 
   async #reportNext(): Promise<void> {
@@ -198,36 +235,62 @@ export class BreakerMirror {
       reporter: this.#reporter,
       sequence: ++this.#sequence,
     }
-    const view = await this.#ask(({ counts }, generation) =>
+    const told = await this.#ask(({ counts }, generation) =>
       counts.report({ ...report, generation }),
     )
     this.#syncedAt = now()
     this.#sent = NONE
-    if (!view) return
-    this.#adopt(view)
+    this.#adopt(told)
     await this.#decide(this.#standing)
   }
 
-  /** Asks the store, or this process's memory while the store is away. */
+  /**
+   * Asks the store, or this process's memory while the store has no answer that is of use.
+   *
+   * Tells `gaveUp` of a call to the store that was given up, and may have an effect yet.
+   */
   async #ask<T>(
-    call: (backend: BreakerProvider, generation: number) => Promise<T>,
-  ): Promise<T | undefined> {
+    question: Question<T>,
+    gaveUp?: (pending: Promise<unknown>, generation: number) => void,
+  ): Promise<Told<T>> {
     if (!this.isLocal) {
+      const { generation } = this.#standing
+      const { answer, underlying } = this.#askStore(question)
       try {
-        const deadline = Math.min(this.#shared.deadline, LONGEST_CALL)
-        const ask = () => call(this.#shared, this.#standing.generation)
-        return await callStore(this.#name, deadline, ask).answer
+        return await answer
       } catch (error) {
-        if (!isStoreUnavailableError(error)) return undefined
-        this.#awayUntil = now() + SYNC_EVERY
-        await this.#goLocal()
+        gaveUp?.(underlying, generation)
+        await this.#goLocal(error)
       }
     }
-    return call(this.#local, this.#standing.generation)
+    return ask(question, this.#local, this.#standing.generation)
+  }
+
+  #askStore<T>(question: Question<T>): StoreCall<Told<T>> {
+    const { generation } = this.#standing
+    const call = () => ask(question, this.#shared, generation)
+    return callStore(this.#key, deadlineOf(this.#shared), call)
+  }
+
+  #moving(phase: BreakerPhase, openFor: number, trips: number): Question<BreakerView> {
+    const move = { breaker: this.#name, phase, openFor, trips, channel: this.#name }
+    return ({ counts }, generation) => counts.move({ ...move, generation })
+  }
+
+  /** Leaves the store alone for a while; all who find it away at once carry the standing over together. */
+  #goLocal(error: unknown): Promise<void> {
+    if (!this.isLocal && !this.#leaving) {
+      emit(this.#shared.onEvent, { name: 'holdfast.guard.fail_open', key: this.#key, error })
+    }
+    this.#leaving ??= this.#carryOver().finally(() => {
+      this.#leaving = undefined
+      this.#awayUntil = now() + SYNC_EVERY
+    })
+    return this.#leaving
   }
 
   /** Carries the standing over to this process's memory. */
-  async #goLocal(): Promise<void> {
+  async #carryOver(): Promise<void> {
     const { phase, openUntil, trips, totals, generation } = this.#standing
     const probe = { breaker: this.#name, window: this.#window, reporter: attemptId(), sequence: 1 }
     const local = await this.#local.counts.report({ ...probe, generation, outcomes: NONE })
@@ -254,8 +317,12 @@ export class BreakerMirror {
     }
   }
 
-  #adopt({ generation, phase, remaining, trips, totals }: BreakerView): void {
+  #adopt({ asked, answer }: Told<BreakerView>): void {
+    const { generation, phase, remaining, trips, totals } = answer
     const previous = this.#standing
+    // Over two connections answers overtake each other. What was asked of the latest generation and answers a lower one
+    // is believed: the store has lost its data.
+    if (asked !== previous.generation && generation < previous.generation) return
     const openUntil = phase === 'open' ? now() + remaining : 0
     this.#standing = { generation, phase, openUntil, trips, totals }
     if (generation === previous.generation) return
@@ -263,6 +330,22 @@ export class BreakerMirror {
     this.#sent = NONE
     this.#changed(this.#standing, previous)
   }
+}
+
+async function ask<T>(
+  question: Question<T>,
+  backend: BreakerProvider,
+  generation: number,
+): Promise<Told<T>> {
+  return { answer: await question(backend, generation), backend, asked: generation }
+}
+
+function deadlineOf({ deadline }: BreakerProvider): number {
+  return Math.min(deadline, LONGEST_CALL)
+}
+
+function hasCounted({ totals: { success, failure } }: Standing): boolean {
+  return success + failure > 0
 }
 
 function nothing(): { success: number; failure: number; slow: number } {

@@ -2,13 +2,16 @@
 import { quietly } from '../telemetry/index.ts'
 import { type CacheNotice, readNotice } from './cache-notice.ts'
 import { now } from './clock.ts'
-import type { Adapter, Listening } from './ports.ts'
+import type { Adapter, Listening, SignalListener } from './ports.ts'
 import { callStore } from './store-call.ts'
 
 const LISTEN_AGAIN = 1_000
 
+/** Stops listening for channels that are gone together with their caches. */
+const forgotten = new FinalizationRegistry<Listening>((listening) => listening.close())
+
 /** A subscription that is made when it is first needed, and again when it could not be had. */
-export class CacheChannel {
+export class CacheChannel implements SignalListener {
   readonly #provider: Pick<Adapter, 'signals' | 'deadline'>
   readonly #channel: string
   readonly #told: (notice: CacheNotice) => void
@@ -48,6 +51,14 @@ export class CacheChannel {
     this.#listening?.suspect()
   }
 
+  message(text: string): void {
+    if (!this.#closed) this.#told(readNotice(text))
+  }
+
+  restored(): void {
+    this.#restored()
+  }
+
   close(): void {
     this.#closed = true
     this.#listening?.close()
@@ -56,19 +67,15 @@ export class CacheChannel {
 
   async #listen(): Promise<void> {
     const { signals, deadline } = this.#provider
-    const listener = {
-      message: (text: string) => {
-        if (!this.#closed) this.#told(readNotice(text))
-      },
-      restored: () => this.#restored(),
-    }
+    const listener = weakly(new WeakRef(this))
     const call = callStore(this.#channel, deadline, () => signals.listen(this.#channel, listener))
     // It may come after it was given up: then it is used all the same.
     const heard = call.underlying.then((listening) => {
       // One that came late, and was asked for again meanwhile, is one too many.
       if (this.#closed || this.#listening) return listening.close()
       this.#listening = listening
-      this.#restored()
+      forgotten.register(this, listening)
+      this.restored()
     })
     heard.catch(() => {})
     try {
@@ -79,5 +86,13 @@ export class CacheChannel {
     } finally {
       this.#connecting = false
     }
+  }
+}
+
+/** A listener that keeps nothing: the store must not keep a cache that nobody has any more. */
+function weakly(listener: WeakRef<SignalListener>): SignalListener {
+  return {
+    message: (text) => listener.deref()?.message(text),
+    restored: () => listener.deref()?.restored(),
   }
 }

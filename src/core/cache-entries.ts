@@ -22,6 +22,8 @@ export interface CacheSettings {
   /** Milliseconds that a load may take. */
   readonly loadTimeout: number
   readonly maxBytes: number
+  /** Whether a key may be remembered. */
+  remembers(key: string): boolean
 }
 
 /** What ends a reader's wait. */
@@ -102,7 +104,7 @@ export class CacheEntries {
       missed: () => this.#channel.suspect(),
       remembered: (key) => this.#usable(key),
       adopt: (flight, held, asOf) => {
-        if (!flight.overtaken && asOf > this.#forgotAt) this.#memory.set(flight.key, held)
+        if (!flight.overtaken && asOf > this.#forgotAt) this.#remember(flight.key, held)
       },
       forget: (key) => this.forget(key),
       stepAside: (flight) => this.#stepAside(flight),
@@ -175,7 +177,7 @@ export class CacheEntries {
           ? (this.#usable(key) as Held<T> | undefined)
           : found.stale
     if (!held || now() >= held.usableUntil) return undefined
-    if (changes === this.#changes) this.#memory.set(key, held)
+    if (changes === this.#changes) this.#remember(key, held)
     return answerOf(held, this.#ticks)
   }
 
@@ -232,6 +234,10 @@ export class CacheEntries {
     if (this.#flights.has(terms.key)) return
     const from = activeTraceparent()
     behind(() => this.#launch(terms, { trigger: 'stale', from }))
+  }
+
+  #remember(key: string, held: Held): void {
+    if (this.#settings.remembers(key)) this.#memory.set(key, held)
   }
 
   #usable(key: string): Held | undefined {

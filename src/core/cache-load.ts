@@ -4,7 +4,7 @@ import { type CacheStore, type Claim, heldFrom } from './cache-store.ts'
 import { type CachedValue, decodeCached, encodeCached } from './cached-value.ts'
 import { after, now, type Timer } from './clock.ts'
 import { TimeoutError } from './errors.ts'
-import { emit, type HoldfastEvent } from './events.ts'
+import { callBack, emit, type HoldfastEvent } from './events.ts'
 import { Lease } from './lease.ts'
 import type { Held } from './memory-tier.ts'
 
@@ -185,10 +185,9 @@ export class Load<T> {
     const held = heldFrom(cached, { age: 0, meta }, now(), staleFor)
     const answer = { ...unkept, value: cached.value }
     if (!claim) {
-      // There is nobody to ask, and so nothing to miss.
-      const always = Number.POSITIVE_INFINITY
-      this.#flight.adopt(held, always)
-      return { ...answer, asOf: always }
+      // While nobody can be asked there is nothing to miss; once the store is back, it may have changed since.
+      this.#flight.adopt(held, begun)
+      return { ...answer, asOf: store.away ? Number.POSITIVE_INFINITY : begun }
     }
     const kept = await store.keep(claim, { value: text, ttl: ttl + staleFor, freshFor, meta })
     if (kept) {
@@ -232,14 +231,7 @@ export class Load<T> {
   }
 
   #callBack(call: () => unknown): void {
-    const failed = (error: unknown): void =>
-      this.#emit({ name: 'holdfast.callback.failed', key: this.#terms.key, error })
-    try {
-      const returned = call()
-      if (returned instanceof Promise) returned.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    callBack(call, { key: this.#terms.key, onEvent: this.#ground.store.provider.onEvent })
   }
 
   #emit(event: HoldfastEvent): void {

@@ -155,6 +155,7 @@ export class Cache<V = unknown> {
       lease: expectDuration('lease', lease),
       loadTimeout: expectDuration('loadTimeout', loadTimeout),
       maxBytes: this.#maxBytes,
+      remembers: () => true,
     })
   }
 

@@ -7,7 +7,7 @@ import { now } from './clock.ts'
 import { defaultAdapter } from './default-adapter.ts'
 import { isHoldfastError } from './error-guards.ts'
 import { CircuitOpenError, InvalidArgumentError } from './errors.ts'
-import { emit } from './events.ts'
+import { callBack, emit } from './events.ts'
 import {
   expectDuration,
   expectFunction,
@@ -73,7 +73,10 @@ export interface CircuitBreakerOptions {
    * @defaultValue 30_000
    */
   readonly probeLease?: number | undefined
-  /** Whether an error says that the dependency failed; default: every error but refusals and aborts. */
+  /**
+   * Whether an error says that the dependency failed; default, and where this throws itself: every error but refusals
+   * and aborts.
+   */
   readonly isFailure?: ((error: unknown) => boolean) | undefined
   /**
    * The low-cardinality name in spans and metrics.
@@ -194,18 +197,22 @@ export class CircuitBreaker {
     )
   }
 
-  /** Keeps the breaker open, in all processes, until it is reset. */
+  /**
+   * Keeps the breaker open, in all processes, until it is reset.
+   *
+   * @throws StoreUnavailableError when the store did not answer: then it is open in this process, and only until the
+   * store is back
+   * @throws StoreCorruptError when what the store holds is no breaker; as above
+   */
   async isolate(): Promise<void> {
     await this.#mirror.touch()
-    await this.#mirror.report()
-    await this.#mirror.move('isolated', 1, 0)
+    await this.#mirror.force('isolated')
   }
 
-  /** Closes the breaker in all processes, and forgets what was counted. */
+  /** Closes the breaker in all processes, and forgets what was counted. Throws as {@link CircuitBreaker.isolate}. */
   async reset(): Promise<void> {
     await this.#mirror.touch()
-    await this.#mirror.report()
-    await this.#mirror.move('closed', 1, 0)
+    await this.#mirror.force('closed')
   }
 
   /** Tells of every change of the state; the function returned takes the listener back. */
@@ -241,7 +248,12 @@ export class CircuitBreaker {
     const { halfOpenRequests, probeLease } = this.#settings
     const probe = await this.#mirror.probe(halfOpenRequests, probeLease)
     if (typeof probe === 'number') throw this.#open(Math.min(probe, 1_000))
-    return { generation: this.#mirror.standing.generation, probe }
+    if (probe.generation === this.#mirror.standing.generation) {
+      return { generation: probe.generation, probe }
+    }
+    // Meanwhile the breaker has moved on.
+    void this.#mirror.giveBack(probe)
+    return this.#admit()
   }
 
   async #call<T>(
@@ -250,6 +262,12 @@ export class CircuitBreaker {
     admission: Admission,
     watch: Watch<'circuit_breaker.call'>,
   ): Promise<T> {
+    if (signal?.aborted) {
+      // While the breaker was asked: nothing is known of the dependency, which was not called.
+      watch.note({ outcome: 'ignored' })
+      if (admission.probe) await this.#mirror.giveBack(admission.probe)
+      throw abortError(signal, this.#key)
+    }
     const ending = new Ending()
     const started = this.#settings.slowCall ? now() : 0
     const settle = (verdict: Verdict): Promise<void> | undefined =>
@@ -257,19 +275,27 @@ export class CircuitBreaker {
     const forget =
       signal && onAbort(signal, () => void settle(isTimeout(signal.reason) ? 'failure' : 'neutral'))
     try {
-      // It may have aborted while the breaker was asked: work that only listens would never hear of it.
-      if (signal?.aborted) throw abortError(signal, this.#key)
       const value = await work(new Calling(signal))
       const settled = settle('success')
       if (settled) await settled
       return value
     } catch (error) {
-      const verdict = this.#settings.isFailure(error) ? 'failure' : 'neutral'
+      const verdict = this.#isFailure(error) ? 'failure' : 'neutral'
       if (verdict === 'neutral') watch.note({ outcome: 'ignored' })
       await settle(verdict)
       throw error
     } finally {
       forget?.()
+    }
+  }
+
+  /** Whether an error says that the dependency failed; as by default where the user's function fails itself. */
+  #isFailure(error: unknown): boolean {
+    try {
+      return this.#settings.isFailure(error)
+    } catch (fault) {
+      emit(this.#onEvent, { name: 'holdfast.callback.failed', key: this.#key, error: fault })
+      return saysThatItFailed(error)
     }
   }
 
@@ -352,11 +378,7 @@ export class CircuitBreaker {
       message: phase,
     })
     for (const listener of this.#listeners) {
-      try {
-        listener(phase, previous)
-      } catch (error) {
-        emit(this.#onEvent, { name: 'holdfast.callback.failed', key: this.#key, error })
-      }
+      callBack(() => listener(phase, previous), { key: this.#key, onEvent: this.#onEvent })
     }
   }
 

@@ -13,7 +13,7 @@ export interface Timer {
 }
 
 /**
- * Calls back after `ms`, or earlier when `ms` is beyond what a timer can hold: callers look at the clock again.
+ * Calls back after `ms`.
  *
  * A foreground timer keeps the process alive, because somebody waits for it; a background one does not.
  */
@@ -22,10 +22,13 @@ export function after(
   callback: () => void,
   ground: 'foreground' | 'background',
 ): Timer {
-  const timer = setTimeout(callback, Math.min(Math.max(Math.ceil(ms), 0), LONGEST_TIMER)) as {
-    unref?: () => void
+  let timer: { unref?: () => void }
+  const arm = (left: number): void => {
+    const done = left > LONGEST_TIMER ? () => arm(left - LONGEST_TIMER) : callback
+    timer = setTimeout(done, Math.min(Math.max(Math.ceil(left), 0), LONGEST_TIMER)) as typeof timer
+    if (ground === 'background') timer.unref?.()
   }
-  if (ground === 'background') timer.unref?.()
+  arm(ms)
   return { stop: () => clearTimeout(timer as never) }
 }
 

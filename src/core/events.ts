@@ -32,11 +32,26 @@ export type EventListener = (event: HoldfastEvent) => void
 
 /** Tells a listener of an event; a listener that throws or rejects changes nothing. */
 export function emit(listener: EventListener | undefined, event: HoldfastEvent): void {
-  if (!listener) return
+  // A listener's own fault is its own; there is nobody left to tell.
+  if (listener)
+    harmless(
+      () => listener(event),
+      () => {},
+    )
+}
+
+/** Calls a function of the user's that nobody waits for; that it throws or rejects is told, and changes nothing. */
+export function callBack(
+  call: () => unknown,
+  { key, onEvent }: { readonly key: string; readonly onEvent: EventListener | undefined },
+): void {
+  harmless(call, (error) => emit(onEvent, { name: 'holdfast.callback.failed', key, error }))
+}
+
+function harmless(call: () => unknown, failed: (error: unknown) => void): void {
   try {
-    const returned: unknown = listener(event)
-    if (returned instanceof Promise) returned.catch(() => {})
-  } catch {
-    // A listener's own fault is its own; there is nobody left to tell.
+    Promise.resolve(call()).catch(failed)
+  } catch (error) {
+    failed(error)
   }
 }

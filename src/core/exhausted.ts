@@ -19,9 +19,7 @@ const MOST = 10_000
 const LONGEST = 1_000
 
 /**
- * Refusals by limiter, as long as they hold, and for a second at most.
- *
- * What others spend meanwhile only prolongs them, and a larger cost is refused for at least as long.
+ * Refusals by limiter, as long as they hold, and for a second at most: what others spend meanwhile only prolongs them.
  */
 export class Exhausted {
   readonly #known = new Map<string, Known<Refusal>>()
@@ -48,7 +46,8 @@ export class Exhausted {
       this.#known.delete(limiter)
       return undefined
     }
-    if (cost < known.cost) return undefined
+    // Another cost fits at another time: a smaller one sooner, a larger one later.
+    if (cost !== known.cost) return undefined
     const passed = time - known.at
     const standings = known.refusal.standings.map((standing) => later(standing, passed))
     return { ...later(known.refusal, passed), standings }

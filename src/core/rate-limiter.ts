@@ -238,7 +238,8 @@ export class RateLimiter {
   }
 
   /**
-   * Waits until the units could be spent, and spends them; callers of this process wait in turn.
+   * Waits until the units could be spent, and spends them; callers of this process wait in turn, but for one with a
+   * `timeout` of 0, who waits for nobody.
    *
    * @throws RateLimitedError when that would take longer than `timeout`: at once by who has its turn, else once `timeout` is over
    * @throws QueueFullError when `maxWaiters` callers of this process wait already
@@ -276,7 +277,7 @@ export class RateLimiter {
           await sleep(Math.max(decision.retryAfter, SHORTEST_WAIT), patience)
         }
       }
-      // Who tries once does not wait for others either.
+      // Whoever tries once waits for nobody.
       const decision = await (timeout === 0 ? spend() : this.#inTurn(key, patience, spend))
       ended('allowed')
       return decision
@@ -344,16 +345,17 @@ export class RateLimiter {
   async #decide(limiter: string, cost: number): Promise<RateDecision> {
     const known = this.#exhausted.get(limiter, cost)
     if (known) return known
-    const decision = summary(await this.#ask(limiter, cost), this.#rules)
-    if (!decision.allowed) this.#exhausted.note(limiter, cost, decision)
-    return decision
+    return summary(await this.#ask(limiter, cost), this.#rules)
   }
 
   async #ask(limiter: string, cost: number): Promise<RateReply> {
     const { rates, deadline, onEvent } = this.#provider
     const request = { limiter, rules: this.#rules, cost }
     try {
-      return await callStore(this.#key, deadline, () => rates.consume(request)).answer
+      const reply = await callStore(this.#key, deadline, () => rates.consume(request)).answer
+      // Only what the store refuses: what stands in for it knows nothing of what it will say.
+      if (!reply.allowed) this.#exhausted.note(limiter, cost, summary(reply, this.#rules))
+      return reply
     } catch (error) {
       if (!isStoreUnavailableError(error) || this.#onStoreError === undefined) throw error
       emit(onEvent, { name: 'holdfast.guard.fail_open', key: this.#key, error })

@@ -58,6 +58,25 @@ describe('without the store', () => {
     expect(await first.get('a', load)).toBe('v1')
   })
 
+  test('what is loaded is not remembered when it is back by then: changes may have been missed', async () => {
+    const { first, provider, load, slow, pending } = caches()
+    await first.peek('warm')
+    await time.settle()
+    away(provider, gone)
+    const read = first.get('a', slow)
+    await time.settle()
+    away(provider, undefined)
+    await time.pass(1_000)
+    await first.get('b', load)
+    const late = first.get('a', slow)
+    pending[0]?.resolve('old')
+    expect(await read).toBe('old')
+    await time.settle()
+    pending[1]?.resolve('new')
+    expect(await late).toBe('new')
+    expect(await first.get('a', load)).toBe('new')
+  })
+
   test('what is remembered goes on being answered, also when it is stale', async () => {
     const { first, provider, load } = caches({ ttl: 1_000, staleFor: 60_000 })
     await first.get('a', load)

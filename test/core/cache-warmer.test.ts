@@ -178,6 +178,23 @@ describe('an entry', () => {
   })
 })
 
+test('what is read after it was unregistered is not remembered', async () => {
+  const { all, load, slow, pending, loads } = warmers()
+  const entry = all[0].register('a', { fetcher: load, backgroundRefresh: false })
+  await time.settle()
+  const before = all[0].register('b', { fetcher: slow })
+  await time.settle()
+  entry.unregister()
+  before.unregister()
+  pending[0]?.resolve('loaded meanwhile')
+  await time.settle()
+  expect(await entry.get()).toEqual([undefined, 'v1'])
+  all[0].register('a', { fetcher: load })
+  all[0].register('b', { fetcher: load })
+  expect(all[0].coverage()).toBe(0)
+  expect(loads()).toBe(2)
+})
+
 describe('of several processes', () => {
   test('one warms at a time, and the others take over what it has loaded', async () => {
     const { all, provider } = warmers(3)
@@ -267,6 +284,17 @@ describe('a warmer', () => {
     pending[3]?.resolve('value')
     await Promise.all([half, whole])
     expect([all[0].coverage(), ...steps]).toEqual([1, 'half', 'whole'])
+  })
+
+  test('is refreshed no later for being asked whether it is ready', async () => {
+    const { all, load, loads } = warmers()
+    all[0].register('a', { fetcher: load, ttl: 10_000, refreshThreshold: 0.5 })
+    await time.settle()
+    for (let probe = 0; probe < 90; probe++) {
+      await all[0].ready({ timeout: 50 })
+      await time.pass(100)
+    }
+    expect(loads()).toBe(2)
   })
 
   test('that is not ready in time says how far it is', async () => {

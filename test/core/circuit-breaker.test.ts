@@ -1,12 +1,11 @@
 // Circuit breakers: when they open, whom they let probe, what counts and what does not.
 
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import {
   type BreakerProvider,
   CircuitBreaker,
   type CircuitBreakerOptions,
+  type HoldfastEvent,
   MemoryAdapter,
   scope,
 } from '../../src/index.ts'
@@ -143,35 +142,6 @@ describe('a breaker', () => {
   })
 })
 
-test('one that nobody has any more does not listen any more', async () => {
-  const store = new MemoryAdapter()
-  let listening = 0
-  const signals: BreakerProvider['signals'] = {
-    listen: async (channel, listener) => {
-      const heard = await store.signals.listen(channel, listener)
-      listening++
-      const close = (): void => {
-        listening--
-        heard.close()
-      }
-      return { ...heard, close }
-    },
-  }
-  const { deadline, counts, grants } = store
-  const stateProvider = { deadline, onEvent: undefined, signals, counts, grants }
-  const callOnce = async (key: number): Promise<void> => {
-    await new CircuitBreaker({ stateProvider, key: String(key) }).execute(work)
-  }
-  for (let key = 0; key < 20; key++) await callOnce(key)
-  expect(listening).toBe(20)
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  await eventually(() => {
-    collect()
-    return listening === 0
-  })
-})
-
 test('one that is isolated by hand stays so in memory, however long nobody asks', async () => {
   let time = 0
   const stateProvider = new MemoryAdapter({ clock: () => time })
@@ -209,6 +179,26 @@ describe('what counts', () => {
     expect(breaker.state).toBe('closed')
     await failing(breaker, 1)
     expect(breaker.state).toBe('open')
+  })
+
+  test('an error of which isFailure throws, as if it were not given; and the caller gets that error', async () => {
+    const events: HoldfastEvent[] = []
+    const onEvent = (event: HoldfastEvent): void => void events.push(event)
+    const isFailure = (error: unknown) =>
+      (error as { response: { status: number } }).response.status >= 500
+    const stateProvider = new MemoryAdapter({ onEvent })
+    const [breaker] = breakers(1, { failureThreshold: 1, isFailure, stateProvider })
+    await expect(breaker.execute(fail)).rejects.toThrow('down')
+    expect(breaker.state).toBe('open')
+    await pause(50)
+    // A probe too, whose place is then free.
+    await expect(breaker.execute(fail)).rejects.toThrow('down')
+    expect(breaker.state).toBe('open')
+    const faults = events.filter(({ name }) => name === 'holdfast.callback.failed')
+    expect(faults).toMatchObject([
+      { key: 'api', error: expect.any(TypeError) },
+      { key: 'api', error: expect.any(TypeError) },
+    ])
   })
 
   test('a dependency that only hangs, through the timeout', async () => {
@@ -338,10 +328,15 @@ describe('by hand', () => {
   })
 
   test('listeners hear every change, and cannot do harm', async () => {
-    const [breaker] = breakers(1)
+    const events: HoldfastEvent[] = []
+    const onEvent = (event: HoldfastEvent): void => void events.push(event)
+    const [breaker] = breakers(1, { stateProvider: new MemoryAdapter({ onEvent }) })
     const heard: string[] = []
     breaker.on('stateChange', () => {
       throw new Error('broken listener')
+    })
+    breaker.on('stateChange', async () => {
+      throw new Error('broken later')
     })
     const off = breaker.on('stateChange', (state, previous) => heard.push(`${previous} → ${state}`))
     await failing(breaker, 4)
@@ -350,6 +345,11 @@ describe('by hand', () => {
     off()
     await failing(breaker, 3)
     expect(heard).toEqual(['closed → open', 'open → half_open', 'half_open → closed'])
+    const faults = events.filter(({ name }) => name === 'holdfast.callback.failed')
+    expect(faults.slice(0, 2)).toMatchObject([
+      { key: 'api', error: { message: 'broken listener' } },
+      { key: 'api', error: { message: 'broken later' } },
+    ])
   })
 })
 

@@ -12,6 +12,7 @@ import {
   scope,
 } from '../../src/index.ts'
 import { deferred } from '../support/deferred.ts'
+import { fails, faultyAdapter } from '../support/faulty-adapter.ts'
 
 /** A limiter on a clock that stands still until it is moved. */
 function limiterAt(options: Partial<ConstructorParameters<typeof RateLimiter>[0]> = {}) {
@@ -193,6 +194,13 @@ test('what another process resets is asked for again within a second', async () 
   } finally {
     vi.useRealTimers()
   }
+})
+
+test('a refusal that is known says nothing of a larger cost: the store says when it fits', async () => {
+  const { limiter } = limiterAt()
+  await limiter.consume({ cost: 10 })
+  expect((await limiter.consume({ cost: 1 })).retryAfter).toBe(100)
+  expect((await limiter.consume({ cost: 5 })).retryAfter).toBe(500)
 })
 
 describe('a reservation', () => {
@@ -413,6 +421,20 @@ describe('with the store away', () => {
     expect((await limiter.consume()).allowed).toBe(true)
     expect((await limiter.consume()).allowed).toBe(false)
   })
+
+  test.each(['deny', 'local'] as const)(
+    'what `%s` refuses meanwhile is not refused any more once it is back',
+    async (onStoreError) => {
+      const provider = faultyAdapter()
+      const key = `back-${onStoreError}`
+      const limiter = new RateLimiter({ provider, key, limit: 1, window: 3_600_000, onStoreError })
+      provider.always('rates.consume', fails(new Error('gone')))
+      await limiter.consume()
+      expect((await limiter.consume()).allowed).toBe(false)
+      provider.always('rates.consume', undefined)
+      expect((await limiter.consume()).allowed).toBe(true)
+    },
+  )
 })
 
 test('a task is charged for each attempt, and refused with a RateLimitedError', async () => {
