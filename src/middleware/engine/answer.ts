@@ -11,6 +11,7 @@ export interface Answer {
 /** How the handler's answer ended. */
 export interface End {
   readonly status: number
+  /** Those that go with the body; empty without one. */
   readonly headers: Answer['headers']
   /** The whole body, when it was complete before its first byte had to leave; undefined when streamed or too large. */
   readonly body: Uint8Array | undefined

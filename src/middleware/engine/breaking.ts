@@ -83,6 +83,7 @@ export function circuitBreakerGuard<A extends readonly unknown[]>(
   return {
     kind: 'circuit_breaker',
     options,
+    concludes: true,
     async enter(exchange, passage, inward) {
       let verdict: Promise<Verdict> | undefined
       const work = () =>

@@ -22,7 +22,7 @@ export function decide<A extends readonly unknown[]>(
 ): Promise<Verdict> {
   const handler: Inward = async () => {
     const { over } = exchange.state
-    if (!over) return { kind: 'proceed', end: await exchange.proceed() }
+    if (!over) return { kind: 'proceed', end: await exchange.proceed(guards.some(holdsAnswer)) }
     // The request was answered while a guard waited for its store: nothing begins for it any more.
     return { kind: 'refuse', error: over, guard: 'timeout', answer: problemAnswer(over) }
   }
@@ -91,6 +91,10 @@ async function judge<A extends readonly unknown[]>(
     tell.judged(verdict)
     return verdict
   }
+}
+
+function holdsAnswer({ concludes, options }: Guard<never>): boolean {
+  return concludes && options.enabled !== false
 }
 
 /** Guards of a resource that a CORS preflight does not use; its real request comes next. */

@@ -59,8 +59,12 @@ export interface Exchange<A extends readonly unknown[] = readonly unknown[]> {
   announce(name: string, value: string, joins: boolean): void
   /** Asks for the answer's body, up to `limit` bytes, to be kept whole for the guard before it leaves. */
   capture(limit: number): void
-  /** Runs the handler; resolves when it has ended, before the last byte of its answer leaves. Never rejects. */
-  proceed(): Promise<End>
+  /**
+   * Runs the handler; resolves when it has ended. Never rejects.
+   *
+   * @param holds - whether the last byte of its answer waits for the engine's verdict, where it need not wait anyway
+   */
+  proceed(holds: boolean): Promise<End>
   /** Resolves with the status of an answer that begins to leave before its handler has ended. */
   begun(): Promise<number>
   /** Answers the client now, while the handler still runs; false when its answer has begun to leave. */

@@ -52,6 +52,8 @@ export type Inward = (passage: Passage, as?: string) => Promise<Verdict>
 export interface Guard<A extends readonly unknown[]> {
   readonly kind: GuardKind
   readonly options: GuardOptions<A>
+  /** Whether it has something to do when the handler has ended, for which the answer's last byte waits. */
+  readonly concludes: boolean
   /** More header fields of its refusals. */
   readonly refusalHeaders?: Answer['headers'] | undefined
   enter(exchange: Exchange<A>, passage: Passage, inward: Inward): Promise<Verdict>

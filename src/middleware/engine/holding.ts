@@ -111,6 +111,7 @@ export function lockGuard<A extends readonly unknown[]>(options: LockGuardOption
   return {
     kind: 'lock',
     options,
+    concludes: true,
     problemFor: (error) => (isAcquireTimeoutError(error) ? busy : undefined),
     async enter(exchange, passage, inward) {
       const lock = new Lock(undefined, {
@@ -149,6 +150,7 @@ export function semaphoreGuard<A extends readonly unknown[]>(
   return {
     kind: 'semaphore',
     options,
+    concludes: true,
     problemFor: (error, exchange) =>
       perClient && isAcquireTimeoutError(error)
         ? { ...quotaExceeded, violated: [policyNameOf(options, exchange)] }

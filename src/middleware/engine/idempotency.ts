@@ -37,6 +37,7 @@ export function idempotencyGuard<A extends readonly unknown[]>(
   return {
     kind: 'idempotency',
     options,
+    concludes: true,
     refusalHeaders: settings.refusalHeaders,
     async enter(exchange, passage, inward) {
       const key = settings.methods.includes(exchange.method)

@@ -159,6 +159,7 @@ export function rateLimitGuard<A extends readonly unknown[]>(
   return {
     kind: 'rate_limiter',
     options,
+    concludes: settings.skips !== undefined,
     problemFor: (error) =>
       error instanceof RateLimitedError
         ? { ...quotaExceeded, violated: violatedOf(error.standings) }

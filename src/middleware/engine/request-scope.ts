@@ -43,6 +43,7 @@ export function requestScopeGuard<A extends readonly unknown[]>(
   return {
     kind: 'scope',
     options,
+    concludes: false,
     enter(exchange, passage, inward) {
       const { state, args } = exchange
       const { name = 'request', provider, parent } = options

@@ -22,6 +22,7 @@ export function timeoutGuard<A extends readonly unknown[]>(
   return {
     kind: 'timeout',
     options,
+    concludes: false,
     enter: (_exchange, passage, inward) => policy(passage, inward),
   }
 }

@@ -87,8 +87,8 @@ export class ExpressExchange implements Exchange<ExpressArgs> {
     this.#tap.capture(limit)
   }
 
-  proceed(): Promise<End> {
-    const ended = this.#tap.watch(this.#judged)
+  proceed(holds: boolean): Promise<End> {
+    const ended = this.#tap.watch(holds ? this.#judged : undefined)
     this.#next()
     return ended
   }

@@ -16,8 +16,8 @@ type Callback = (error?: Error | null) => void
 /** A guard that waits for the handler's end; those further in hear of it first. */
 interface Watcher {
   readonly ended: (end: End) => void
-  /** Resolves when the guard has done what it does before the last byte leaves. */
-  readonly done: Promise<void>
+  /** Resolves when the guard has done what it does before the last byte leaves; undefined when it does nothing then. */
+  readonly done: Promise<void> | undefined
 }
 
 /** Where the handler's answer goes. */
@@ -101,8 +101,8 @@ export class ResponseTap {
     return tap
   }
 
-  /** Waits for the handler's end; its last byte leaves when `done` has resolved. */
-  watch(done: Promise<void>): Promise<End> {
+  /** Waits for the handler's end; its last byte leaves when `done` has resolved, if there is such a thing to wait for. */
+  watch(done: Promise<void> | undefined): Promise<End> {
     return new Promise((ended) => this.#watchers.push({ ended, done }))
   }
 
@@ -229,9 +229,11 @@ export class ResponseTap {
       res.statusCode = args[0] as number
       return res
     }
-    // As they are here: what is mounted inside has changed them already, what is mounted outside will.
-    const head = args.find((each) => typeof each === 'object' && each !== null) as HeadHeaders
-    this.#headers = headersOf(res, head)
+    if (this.#flow === 'holding') {
+      // As they are here: what is mounted inside has changed them already, what is mounted outside will.
+      const head = args.find((each) => typeof each === 'object' && each !== null) as HeadHeaders
+      this.#headers = headersOf(res, head)
+    }
     return this.#writeHead.apply(res, args.map(flat) as [number])
   }
 
@@ -252,11 +254,12 @@ export class ResponseTap {
       if (callback) this.#endAgain(given, callback)
       return res
     }
-    const passes = this.#watchers.length === 0 && this.#flow === 'passing'
+    const passes = this.#flow === 'passing' && !this.#watchers.some(({ done }) => done)
     const isRefused = given !== undefined && this.#flow !== 'sinking' && !isChunk(given)
     if (passes || isRefused) {
       this.#end.apply(res, args as unknown as [string, 'utf8'])
       this.#ended = true
+      void this.#tellWatchers(this.#endWith(res.statusCode, undefined))
       return res
     }
     const chunk = given === undefined ? undefined : bytesOf(given, args[1])

@@ -271,7 +271,7 @@ export class HonoExchange implements Exchange<HonoArgs> {
 
   #end(status: number, body: Uint8Array | undefined): End {
     const { res } = this.#c
-    const headers = partsOf(res)?.headers ?? [...res.headers]
+    const headers = body ? (partsOf(res)?.headers ?? [...res.headers]) : []
     const { interruption, refused } = this.state
     return { status, headers, body, late: interruption !== undefined, refused }
   }
