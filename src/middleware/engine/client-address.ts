@@ -49,6 +49,9 @@ const INTERNAL = [
   'fe80::/10',
 ].map((text) => parseRange(text) as IpRange)
 
+/** How many addresses a guard remembers the names of. */
+const REMEMBERED = 1_000
+
 /** Names the client of a request. */
 export type ClientNamer = <A extends readonly unknown[]>(exchange: Exchange<A>) => string
 
@@ -64,10 +67,18 @@ export function clientNamer(
     if (isStrict) throw new InvalidArgumentError(message)
     warnOnce('holdfast.guard.warning', message, onEvent)
   }
+  const nameOf = naming(bits)
+  const nameBehind = (
+    peer: string | undefined,
+    forwardedFor: string | undefined,
+    trusted: readonly IpRange[],
+  ): string | undefined => {
+    const connected = peer === undefined ? undefined : parseAddress(peer)
+    return connected && groupName(clientBehind(connected, forwardedFor, trusted), bits)
+  }
   return (exchange) => {
     const { peer, resolved } = exchange.client
     const forwardedFor = exchange.header('x-forwarded-for')
-    const connected = peer === undefined ? undefined : parseAddress(peer)
     if (resolved && proxies) {
       throw new InvalidArgumentError(
         `${guard} got \`trustedProxies\`, but Express decides who the client is: app.set('trust proxy', [...]) instead`,
@@ -79,7 +90,7 @@ export function clientNamer(
       )
     }
     const believesNobody = resolved ? resolved.trusts === 'nobody' : proxies === undefined
-    if (forwardedFor !== undefined && believesNobody && connected && isInternal(connected)) {
+    if (forwardedFor !== undefined && believesNobody && isInternal(peer)) {
       doubt(
         `${guard} sees X-Forwarded-For on a connection from an address of an internal network, which looks like a proxy: all clients behind it would share one limit. ${
           resolved
@@ -88,10 +99,12 @@ export function clientNamer(
         }, or a \`key\``,
       )
     }
-    const address = resolved
-      ? ((resolved.address && parseHop(resolved.address)) ?? connected)
-      : connected && clientBehind(connected, forwardedFor, proxies ?? [])
-    if (address) return groupName(address, bits)
+    const name = resolved
+      ? (nameOf(resolved.address) ?? nameOf(peer))
+      : proxies
+        ? nameBehind(peer, forwardedFor, proxies)
+        : nameOf(peer)
+    if (name !== undefined) return name
     // A connection that is gone has no address any more.
     if (exchange.state.gone) throw exchange.state.gone
     throw new InvalidArgumentError(
@@ -148,8 +161,24 @@ export function clientBehind(
   return client
 }
 
-function isInternal(address: IpAddress): boolean {
-  return INTERNAL.some((range) => isWithin(address, range))
+function isInternal(peer: string | undefined): boolean {
+  const address = peer === undefined ? undefined : parseAddress(peer)
+  return address !== undefined && INTERNAL.some((range) => isWithin(address, range))
+}
+
+/** Names addresses, and remembers those that came last: the same few clients send most requests. */
+function naming(bits: number): (text: string | undefined) => string | undefined {
+  const known = new Map<string, string>()
+  return (text) => {
+    if (text === undefined) return undefined
+    const name = known.get(text)
+    if (name !== undefined) return name
+    const address = parseHop(text)
+    if (!address) return undefined
+    if (known.size >= REMEMBERED) known.clear()
+    known.set(text, groupName(address, bits))
+    return known.get(text)
+  }
 }
 
 function readRanges(texts: readonly string[]): readonly IpRange[] {

@@ -33,7 +33,7 @@ import {
   type Verdict,
 } from './guard.ts'
 import { lockBusy, lockedResource, quotaExceeded } from './problem.ts'
-import { announceLeft, announcePolicies } from './rate-limit-fields.ts'
+import { announceLeft, announcePolicies, policyField } from './rate-limit-fields.ts'
 import { expectPrintable } from './structured-field.ts'
 
 /** What the lock guard and the semaphore guard share. */
@@ -172,7 +172,10 @@ export function semaphoreGuard<A extends readonly unknown[]>(
       })
       const policy = policyNameOf(options, exchange)
       if (announces) {
-        announcePolicies(exchange, [{ name: policy, quota: limit, unit: 'concurrent-requests' }])
+        announcePolicies(
+          exchange,
+          policyField([{ name: policy, quota: limit, unit: 'concurrent-requests' }]),
+        )
       }
       const { timeout = 0 } = options
       const acquire = async (signal: AbortSignal) => {

@@ -20,12 +20,9 @@ export interface QuotaLeft {
   readonly reset?: number | undefined
 }
 
-/** Says in the answer what may be spent. */
-export function announcePolicies(
-  exchange: Pick<Exchange, 'announce'>,
-  policies: readonly QuotaPolicy[],
-): void {
-  exchange.announce('RateLimit-Policy', policyField(policies), true)
+/** Says in the answer what may be spent: the value of {@link policyField}. */
+export function announcePolicies(exchange: Pick<Exchange, 'announce'>, policies: string): void {
+  exchange.announce('RateLimit-Policy', policies, true)
 }
 
 /** Says in the answer what is left. */

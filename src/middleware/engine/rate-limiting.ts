@@ -30,7 +30,13 @@ import {
 } from './guard.ts'
 import { Instances } from './instances.ts'
 import { quotaExceeded } from './problem.ts'
-import { announceLeft, announceLegacy, announcePolicies } from './rate-limit-fields.ts'
+import {
+  announceLeft,
+  announceLegacy,
+  announcePolicies,
+  policyField,
+  type QuotaPolicy,
+} from './rate-limit-fields.ts'
 import { asIfSpent, type Skipping, settling } from './rate-settling.ts'
 import { expectPrintable } from './structured-field.ts'
 
@@ -109,6 +115,8 @@ const LONGEST_KEY = 128
 interface Limiting {
   readonly limiter: RateLimiter
   readonly rules: readonly RateLimit[]
+  /** What its answers say of the rules. */
+  readonly policies: string
 }
 
 /** Makes the rate limit guard. */
@@ -134,7 +142,7 @@ export function rateLimitGuard<A extends readonly unknown[]>(
       const rules = rulesOf(options, limit)
       const { mode, maxWaiters } = options
       const limiter = new RateLimiter({ provider, key: name, name, rules, mode, maxWaiters })
-      return { rules, limiter }
+      return { limiter, rules, policies: settings.headers ? policyField(rules.map(policyOf)) : '' }
     })
   }
   const keyOf = async (exchange: Exchange<A>): Promise<string> => {
@@ -144,12 +152,15 @@ export function rateLimitGuard<A extends readonly unknown[]>(
   }
   const announce = (
     exchange: Exchange<A>,
-    { rules }: Limiting,
+    { rules, policies }: Limiting,
     standings: readonly RuleStanding[],
     isRefused: boolean,
   ): void => {
     if (isShadow) return
-    if (settings.headers) announceQuota(exchange, rules, standings, isRefused)
+    if (settings.headers) {
+      announcePolicies(exchange, policies)
+      announceStandings(exchange, standings, isRefused)
+    }
     if (!settings.legacyHeaders) return
     const [tightest] = standings.toSorted((a, b) => a.remaining - b.remaining)
     const rule = rules.find(({ name }) => name === tightest?.rule)
@@ -260,18 +271,15 @@ function violatedOf(standings: readonly RuleStanding[]): readonly string[] {
   return standings.filter(({ retryAfter }) => retryAfter > 0).map(({ rule }) => rule)
 }
 
-function announceQuota(
+function policyOf({ name = '', limit, window }: RateLimit): QuotaPolicy {
+  return { name, quota: limit, window: seconds(window) }
+}
+
+function announceStandings(
   exchange: Pick<Exchange, 'announce'>,
-  rules: readonly RateLimit[],
   standings: readonly RuleStanding[],
   isRefused: boolean,
 ): void {
-  const policies = rules.map(({ name = '', limit, window }) => ({
-    name,
-    quota: limit,
-    window: seconds(window),
-  }))
-  announcePolicies(exchange, policies)
   if (standings.length === 0) return
   const left = standings.map(({ rule, remaining, retryAfter, resetAfter }) => ({
     name: rule,

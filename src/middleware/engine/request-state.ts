@@ -48,12 +48,16 @@ export class RequestState {
   /** That the client has gone, whether it was let go or not; undefined while it was there. */
   gone: ClientDisconnectedError | undefined
   /** Keeps the runtime from ending behind the answer, where it must be asked to. */
-  keepAlive: ((work: Promise<unknown>) => void) | undefined
+  readonly keepAlive: ((work: Promise<unknown>) => void) | undefined
   #depth = 0
   #behind: Promise<unknown> | undefined
   #controller: AbortController | undefined
   #reason: Error | undefined
   #attached = true
+
+  constructor(keepAlive?: (work: Promise<unknown>) => void) {
+    this.keepAlive = keepAlive
+  }
 
   /** Aborts when the work for this request should end. */
   get signal(): AbortSignal {
@@ -116,12 +120,14 @@ export class RequestState {
 
 const states = new Attachment<RequestState>('holdfast.request')
 
-/** The state of a request, by the object that the framework makes for each; `made` is told of a new one. */
-export function stateOf(request: object, made?: (state: RequestState) => void): RequestState {
+/** The state of a request, by the object that the framework makes for each; `make` makes a new one. */
+export function stateOf(
+  request: object,
+  make: () => RequestState = () => new RequestState(),
+): RequestState {
   const known = states.of(request)
   if (known) return known
-  const state = new RequestState()
+  const state = make()
   states.attach(request, state)
-  made?.(state)
   return state
 }

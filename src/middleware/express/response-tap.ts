@@ -20,6 +20,13 @@ interface Watcher {
   readonly done: Promise<void> | undefined
 }
 
+/** An end that waits for the guards; no closure, because V8 keeps one that is a property, and its request, for long. */
+interface HeldEnd {
+  readonly chunk: unknown
+  readonly encoding: BufferEncoding
+  readonly callback: Callback | undefined
+}
+
 /** Where the handler's answer goes. */
 type Flow =
   /** Straight on. */
@@ -56,8 +63,7 @@ export class ResponseTap {
   #streamed = false
   readonly #begun: ((status: number) => void)[] = []
   #ended = false
-  /** Sends the end that is held. */
-  #leave: (() => void) | undefined
+  #heldEnd: HeldEnd | undefined
   #closed = false
 
   private constructor(req: IncomingMessage, res: ServerResponse) {
@@ -153,7 +159,7 @@ export class ResponseTap {
 
   /** Breaks the connection off under a handler that goes on. */
   destroy(): void {
-    this.#leave = undefined
+    this.#heldEnd = undefined
     this.#destroy.call(this.#res)
   }
 
@@ -279,17 +285,23 @@ export class ResponseTap {
       return res
     }
     // As it was given: Node writes text and head as one.
-    const encoding = typeof args[1] === 'string' ? args[1] : 'utf8'
-    this.#leave = () => {
-      this.#leave = undefined
+    const encoding = (typeof args[1] === 'string' ? args[1] : 'utf8') as BufferEncoding
+    this.#heldEnd = { chunk: given, encoding, callback }
+    const forget = beforeDestroy(this.#req.socket, () => this.#leave())
+    void told.then(() => {
       forget()
-      this.#release(() =>
-        this.#end.call(res, given, encoding as BufferEncoding, callback as () => void),
-      )
-    }
-    const forget = beforeDestroy(this.#req.socket, () => this.#leave?.())
-    void told.then(() => this.#leave?.())
+      this.#leave()
+    })
     return res
+  }
+
+  /** Sends the end that is held, if there is one. */
+  #leave(): void {
+    const end = this.#heldEnd
+    if (!end) return
+    this.#heldEnd = undefined
+    const { chunk, encoding, callback } = end
+    this.#release(() => this.#end.call(this.#res, chunk, encoding, callback as () => void))
   }
 
   /** Calls back as Node does behind an end, but emits no error, which would end the process while the end is held. */
@@ -308,7 +320,7 @@ export class ResponseTap {
     const reset = (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET'
     const byNode = reset && this.#req.socket.destroyed && !this.#closed
     if (byNode) this.#onClose()
-    else this.#leave?.()
+    else this.#leave()
     if (!late) this.#destroy.call(this.#res, error)
     if (!this.#ended && !byNode) {
       this.#ended = true

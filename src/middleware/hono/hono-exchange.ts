@@ -2,15 +2,17 @@
 import type { Context, Next } from 'hono'
 import { routePath } from 'hono/route'
 import type { StatusCode } from 'hono/utils/http-status'
-import type {
-  Answer,
-  ClientEvidence,
-  End,
-  Exchange,
-  RequestBody,
+import {
+  type Answer,
+  BODY_HEADERS,
+  type ClientEvidence,
+  concat,
+  type End,
+  type Exchange,
+  type RequestBody,
   RequestState,
+  stateOf,
 } from '../engine/index.ts'
-import { BODY_HEADERS, concat, stateOf } from '../engine/index.ts'
 import { answerGone, hasArrived, onDisconnect, onUnanswered } from './connection.ts'
 import { incomingBody, partsOf, type ResponseParts } from './node-parts.ts'
 import { peerAddress } from './peer-address.ts'
@@ -279,21 +281,24 @@ export class HonoExchange implements Exchange<HonoArgs> {
 
 /** The state of a request, which follows its client from the first guard on. */
 function followedState(c: Context): RequestState {
-  return stateOf(c, (state) => {
+  return stateOf(c, () => {
+    const state = new RequestState((work) => outlast(c, work))
     if (!onUnanswered(c, () => state.disconnected())) {
       const { signal } = c.req.raw
       const tell = (): void => state.disconnected(signal.reason)
       if (signal?.aborted) tell()
       else signal?.addEventListener('abort', tell, { once: true })
     }
-    state.keepAlive = (work) => {
-      try {
-        c.executionCtx.waitUntil(work)
-      } catch {
-        // Only some runtimes have a context to ask; the others do not end behind an answer.
-      }
-    }
+    return state
   })
+}
+
+function outlast(c: Context, work: Promise<unknown>): void {
+  try {
+    c.executionCtx.waitUntil(work)
+  } catch {
+    // Only some runtimes have a context to ask; the others do not end behind an answer.
+  }
 }
 
 /** The same response with headers of its own: the handler may give the ones that it has to other answers too. */
