@@ -17,18 +17,16 @@ export class MemoryRates implements Rates {
     const judged = rules.map((rule) => {
       const { interval, burst } = rule
       const full = interval * burst
+      const name = nameOf(limiter, rule)
       // Never further ahead than a full burst, so that a clock that stepped back locks nobody out.
-      const arrival = Math.min(
-        Math.max(this.#arrivals.get(nameOf(limiter, rule)) ?? now, now),
-        now + full,
-      )
+      const arrival = Math.min(Math.max(this.#arrivals.get(name) ?? now, now), now + full)
       const wait = arrival + interval * cost - now - full
-      return { rule, full, arrival, wait }
+      return { rule, name, full, arrival, wait }
     })
     const allowed = judged.every(({ wait }) => wait <= ROUNDING)
-    const standings = judged.map(({ rule, full, arrival, wait }) => {
+    const standings = judged.map(({ rule, name, full, arrival, wait }) => {
       const next = allowed ? arrival + rule.interval * cost : arrival
-      if (allowed && cost > 0) this.#arrivals.set(nameOf(limiter, rule), next, next / 1000)
+      if (allowed && cost > 0) this.#arrivals.set(name, next, next / 1000)
       const free = Math.floor((full - (next - now) + ROUNDING) / rule.interval)
       return {
         remaining: Math.min(rule.burst, Math.max(0, free)),
