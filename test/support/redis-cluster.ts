@@ -53,8 +53,8 @@ export async function startRedisCluster({
     const [first] = nodes as [ClusterNode]
     for (const { client } of nodes) await client.cluster('MEET', '127.0.0.1', first.port)
     for (const [at, { client }] of nodes.slice(0, MASTERS).entries()) {
-      const [from, end] = [at, at + 1].map((part) => Math.ceil((part * SLOTS) / MASTERS))
-      await client.call('CLUSTER', 'ADDSLOTSRANGE', `${from}`, `${(end as number) - 1}`)
+      const [from = 0, end = 0] = [at, at + 1].map((part) => Math.ceil((part * SLOTS) / MASTERS))
+      await client.cluster('ADDSLOTS', ...Array.from({ length: end - from }, (_, i) => from + i))
     }
     const settled = async (): Promise<void> => {
       for (const node of nodes) {

@@ -10,6 +10,11 @@ import records from './lua/records.lua' with { type: 'text' }
 const SHARED: Readonly<Record<string, string>> = { grants, histories, records }
 const INCLUDE = /^--- @include (\w+)\n/m
 
+/** How Redis 7 and later are told that a script may run without memory; older ones cannot read it. */
+const ALLOW_OOM = '#!lua flags=allow-oom\n'
+/** Older ones ask for memory until a script has begun to write, which is this: no hash has such a field. */
+const WRITE_FIRST = "redis.pcall('HDEL', KEYS[1], '')\n"
+
 interface Loaded {
   readonly text: string
   readonly sha: string
@@ -27,12 +32,11 @@ export class Script {
   /**
    * Makes a script from its source.
    *
-   * `frees` says that it must also run when the server is out of memory, because it only gives back: Redis 7 and later
-   * take that from a flag, which older ones cannot read.
+   * `frees` says that it must also run when the server is out of memory, because it only gives back.
    */
   constructor(source: string, { frees = false }: { readonly frees?: boolean } = {}) {
     const text = source.replace(INCLUDE, (_line, name: string) => SHARED[name] ?? '')
-    const texts = frees ? [`#!lua flags=allow-oom\n${text}`, text] : [text]
+    const texts = frees ? [ALLOW_OOM + text, WRITE_FIRST + text] : [text]
     this.#variants = texts.map((each) => ({
       text: each,
       sha: createHash('sha1').update(each).digest('hex'),
