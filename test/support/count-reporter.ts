@@ -17,9 +17,13 @@ export default class CountReporter implements Reporter {
       const failedTests = results.filter((state) => state === 'failed').length
       // A file or a suite that could not be loaded has failed without any failed test.
       failed += failedTests || (module.state() === 'failed' ? 1 : 0)
-      for (const test of module.children.allTests('failed')) {
-        const { errors } = test.result()
-        failures.push(failure(`${module.relativeModuleId} > ${test.fullName}`, errors?.[0]))
+      for (const test of module.children.allTests()) {
+        const { state, errors } = test.result()
+        const where = `${module.relativeModuleId} > ${test.fullName}`
+        if (state === 'failed') failures.push(failure(where, errors?.[0]))
+        else if (test.diagnostic()?.flaky) {
+          failures.push(failure(`${where}, and passed when it was tried again`, errors?.[0]))
+        }
       }
     }
     const tables = [
