@@ -9,7 +9,7 @@ import type { Suite } from '../suite.ts'
 
 /** Why the targets are missed where they are, as profiles show it. */
 const BECAUSE =
-  'A sixth of the time of its thread is garbage, which survives young collections where the raw server leaves nothing, and a quarter are the writes to Redis and to the client; the two scripts take about 20 µs of the cores that server and store share'
+  'The claim and its outcome are two scripts, about 20 µs of the cores that server and store share, and two writes to Redis beside the one to the client; the request is hashed, and its answer kept back, encoded and stored before it leaves'
 
 const replaysAreFaster: Bound = (table) => {
   const fresh = rowOf(table, OURS)

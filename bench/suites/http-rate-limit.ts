@@ -7,7 +7,7 @@ import type { Suite } from '../suite.ts'
 
 /** Why the targets are missed where they are, as profiles show it. */
 const BECAUSE =
-  'A fifth of the time of its thread is garbage, which survives young collections where the raw server leaves nothing: what a request allocates on its way through the guard is still held when the collector comes'
+  'By processor time a guarded request costs 1.7 raw ones of Express and 2.8 of Hono; on Hono 27 µs of it are our own functions and what they call, the rest promises, and the answer that is made a second time with headers of its own'
 
 export const suite: Suite = {
   name: 'http-rate-limit',
