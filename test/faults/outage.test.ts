@@ -13,6 +13,7 @@ import {
 import { eventually } from '../support/eventually.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { keepsPlaces, restoresEveryChannel } from './link-outage.ts'
 import { CALLERS, storeLoad } from './store-load.ts'
 
 const DEADLINE = 1_000
@@ -169,66 +170,13 @@ test('a link that says nothing is given up, however soon the user’s client wou
   impatient.disconnect()
 })
 
-test('a connection for messages that another channel opens again is restored for all of them', async () => {
-  const heard: string[] = []
-  let restored = 0
-  const first = await provider.signals.listen('first', {
-    message: (text) => heard.push(text),
-    restored: () => restored++,
-  })
-  const tell = (text: string) =>
-    provider.records.put({
-      record: 'told',
-      value: '',
-      ttl: 60_000,
-      meta: {},
-      notice: { channel: 'first', text },
-    })
-  await tell('before')
-  await eventually(async () => heard.length === 1)
-  await proxy.cut()
-  // Until attempts to restore it are far between.
-  await pause(1_500)
-  await proxy.pass()
-  await eventually(() =>
-    provider.signals.listen('second', { message: () => {}, restored: () => {} }),
-  )
-  expect(first.live).toBe(true)
-  expect(restored).toBe(1)
-  await tell('after')
-  await eventually(async () => heard.length === 2, { what: 'the first channel to be heard' })
-  expect(heard).toEqual(['before', 'after'])
-})
+test('a connection for messages that another channel opens again is restored for all of them', () =>
+  restoresEveryChannel({ provider, proxy }))
 
 test('waiters with a timeout outlast an outage at their places, also when the store has forgotten them', async () => {
   const direct = new Redis(server.url)
   const outside = new RedisAdapter(direct)
-  const lockOn = (store: RedisAdapter) => new Lock(undefined, { provider: store, key: 'outlasted' })
-  const holder = await lockOn(outside).acquire()
-  const order: string[] = []
-  const queue = async (name: string, store: RedisAdapter, waiters: number) => {
-    const waiting = lockOn(store).acquire({ timeout: 30_000 })
-    const served = waiting.then(async (guard) => {
-      order.push(name)
-      await guard.release()
-    })
-    served.catch(() => {})
-    await eventually(async () => (await lockOn(outside).inspect()).waiters.length === waiters)
-    return { served }
-  }
-  const first = await queue('first', provider, 1)
-  const second = await queue('second', provider, 2)
-  await proxy.cut()
-  await pause(6_000)
-  // Who comes now finds a queue of nobody that lives.
-  const late = await queue('late', outside, 1)
-  await proxy.pass()
-  await eventually(async () => (await lockOn(outside).inspect()).waiters.length === 3, {
-    within: 15_000,
-  })
-  await holder.release()
-  await Promise.all([first.served, second.served, late.served])
-  expect(order).toEqual(['first', 'second', 'late'])
+  await keepsPlaces({ provider, proxy }, outside)
   await outside.disconnect()
   direct.disconnect()
 })

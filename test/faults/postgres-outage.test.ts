@@ -12,6 +12,7 @@ import {
 import { eventually } from '../support/eventually.ts'
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { keepsPlaces, restoresEveryChannel } from './link-outage.ts'
 import { CALLERS, storeLoad } from './store-load.ts'
 
 const DEADLINE = 1_000
@@ -173,33 +174,7 @@ test('a held lock survives a short outage and is lost in a long one, at once and
 test('waiters with a timeout outlast an outage at their places, also when the store has forgotten them', async () => {
   const others = new Pool({ connectionString: server.url })
   const outside = new PostgresAdapter(others)
-  const lockOn = (store: PostgresAdapter) =>
-    new Lock(undefined, { provider: store, key: 'outlasted' })
-  const holder = await lockOn(outside).acquire()
-  const order: string[] = []
-  const queue = async (name: string, store: PostgresAdapter, waiters: number) => {
-    const waiting = lockOn(store).acquire({ timeout: 30_000 })
-    const served = waiting.then(async (guard) => {
-      order.push(name)
-      await guard.release()
-    })
-    served.catch(() => {})
-    await eventually(async () => (await lockOn(outside).inspect()).waiters.length === waiters)
-    return { served }
-  }
-  const first = await queue('first', provider, 1)
-  const second = await queue('second', provider, 2)
-  await proxy.cut()
-  await pause(6_000)
-  // Who comes now finds a queue of nobody that lives.
-  const late = await queue('late', outside, 1)
-  await proxy.pass()
-  await eventually(async () => (await lockOn(outside).inspect()).waiters.length === 3, {
-    within: 15_000,
-  })
-  await holder.release()
-  await Promise.all([first.served, second.served, late.served])
-  expect(order).toEqual(['first', 'second', 'late'])
+  await keepsPlaces({ provider, proxy }, outside)
   await outside.disconnect()
   await others.end()
 })
@@ -264,36 +239,8 @@ test('a LISTEN session that fell silent is dropped once a message was missed', a
   await otherPool.end()
 })
 
-test('a connection for messages that another channel opens again is restored for all of them', async () => {
-  const heard: string[] = []
-  let restored = 0
-  const first = await provider.signals.listen('first', {
-    message: (text) => heard.push(text),
-    restored: () => restored++,
-  })
-  const tell = (text: string) =>
-    provider.records.put({
-      record: 'told',
-      value: '',
-      ttl: 60_000,
-      meta: {},
-      notice: { channel: 'first', text },
-    })
-  await tell('before')
-  await eventually(async () => heard.length === 1)
-  await proxy.cut()
-  // Until attempts to restore it are far between.
-  await pause(1_500)
-  await proxy.pass()
-  await eventually(() =>
-    provider.signals.listen('second', { message: () => {}, restored: () => {} }),
-  )
-  expect(first.live).toBe(true)
-  expect(restored).toBe(1)
-  await tell('after')
-  await eventually(async () => heard.length === 2, { what: 'the first channel to be heard' })
-  expect(heard).toEqual(['before', 'after'])
-})
+test('a connection for messages that another channel opens again is restored for all of them', () =>
+  restoresEveryChannel({ provider, proxy }))
 
 test('a slow link: leases are counted from before the request, and hold', async () => {
   await proxy.delay(100)
