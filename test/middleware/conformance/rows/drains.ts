@@ -5,13 +5,26 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { isClosedError } from '../../../../src/index.ts'
-import { deferred } from '../../../support/deferred.ts'
+import { type Deferred, deferred } from '../../../support/deferred.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { landsAfter } from '../../../support/faulty-adapter.ts'
 import { occupied } from '../occupied.ts'
 import { expectProblem, problems } from '../problem.ts'
 import { json } from '../reply.ts'
 import type { Row, RowGroup } from '../row.ts'
+import type { Service } from '../service.ts'
+
+/** Drains the service, which must not be over before the gate opens. */
+async function expectToWait(service: Pick<Service, 'drain'>, gate: Deferred<void>): Promise<void> {
+  let over = false
+  const drained = service.drain().finally(() => {
+    over = true
+  })
+  await sleep(50)
+  expect(over).toBe(false)
+  gate.resolve()
+  expect(await drained).toEqual({ aborted: 0, abandoned: 0 })
+}
 
 const rows: Row[] = [
   {
@@ -99,14 +112,7 @@ const rows: Row[] = [
       store.always('records.commit', landsAfter(gate.promise))
       const service = await serve([['idempotency', { commit: 'after' }]], () => json('done'))
       await service.client.post('/', { key: 'k' })
-      let over = false
-      const drained = service.drain().finally(() => {
-        over = true
-      })
-      await sleep(50)
-      expect(over).toBe(false)
-      gate.resolve()
-      expect(await drained).toEqual({ aborted: 0, abandoned: 0 })
+      await expectToWait(service, gate)
     },
   },
   {
@@ -121,14 +127,7 @@ const rows: Row[] = [
         },
       )
       await service.client.post('/')
-      let over = false
-      const drained = service.drain().finally(() => {
-        over = true
-      })
-      await sleep(50)
-      expect(over).toBe(false)
-      gate.resolve()
-      expect(await drained).toEqual({ aborted: 0, abandoned: 0 })
+      await expectToWait(service, gate)
     },
   },
   {
